@@ -1,0 +1,3 @@
+module trailward
+
+go 1.26.0

@@ -1,0 +1,63 @@
+package plan
+
+import "strings"
+
+// Type is the logical type of a column as a query sees it, whatever a segment
+// stores it as.
+type Type uint8
+
+// The types. Text is what every discovered field is unless each segment that
+// holds it says better.
+const (
+	Null    Type = iota // no segment holds the field: every value is null
+	Text                // UTF-8 text; number-looking text compares as a number
+	Int                 // 64-bit signed integer
+	Float               // 64-bit binary floating point
+	Bool                // true or false
+	Time                // microseconds since the Unix epoch, UTC (DuckDB TIMESTAMP)
+	JSON                // JSON text of an array or object; paths into it are extractions
+	List                // a list value that a function made (DuckDB LIST)
+	Message             // a record pointer that stands for its @message, put in after the rows are chosen
+	Pointer             // a record pointer, shown as the opaque @ptr
+)
+
+// FieldRef names a field as a query wrote it. Keys are the parts between
+// unquoted dots; `a.b` in backticks is one key. Array elements are keys that
+// are decimal numbers. System fields are one key that begins with "@".
+type FieldRef struct{ Keys []string }
+
+// Key returns the reference as one string in the escaped form of
+// trailward.JoinPath, fit to be a map key.
+func (f FieldRef) Key() string {
+	esc := strings.NewReplacer(`\`, `\\`, `.`, `\.`)
+	out := make([]string, len(f.Keys))
+	for i, k := range f.Keys {
+		out[i] = esc.Replace(k)
+	}
+	return strings.Join(out, ".")
+}
+
+// Column is one column of a [Relation]: the identifier that names it there
+// (not yet quoted) and its type.
+type Column struct {
+	Name string
+	Type Type
+}
+
+// Relation is the scan that a plan stands on: SQL text of one relation (a
+// parenthesised SELECT, to be followed by an alias) whose columns are exactly
+// the fields that were asked for.
+type Relation struct {
+	SQL     string
+	Columns map[string]Column // by FieldRef.Key()
+}
+
+// OpenFunc gives the relation for the fields that a plan needs. A field that
+// no record has is a column of type [Null], never an error. These system
+// fields always exist: @timestamp and @ingestionTime (Time), @log, @logStream,
+// @message (Text), @ptr (Pointer), @kind (Text).
+//
+// Asking for @message makes the scan put records together, which costs more
+// than all the rest: a plan that only shows @message in its final rows asks
+// for @ptr and gives the output column the type [Message] instead.
+type OpenFunc func(fields []FieldRef) (Relation, error)
