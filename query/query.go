@@ -1,0 +1,84 @@
+// Package query answers questions: text in Logs Insights QL or SQL becomes a
+// plan, the plan runs on DuckDB over the parts of a snapshot, rows come out.
+package query
+
+import (
+	"fmt"
+	"time"
+
+	"trailward/query/plan"
+)
+
+// Language is the language of a query's text.
+type Language uint8
+
+// The languages.
+const (
+	Insights Language = iota // CloudWatch Logs Insights QL
+	SQL                      // SQL in Athena's dialect
+)
+
+// Request is one question.
+type Request struct {
+	Language Language
+	Text     string
+	// Groups are the log groups to read; a trailing * matches a prefix. Empty
+	// means all.
+	Groups []string
+	// Start and End bound the event time, both inclusive; the zero time leaves
+	// that side open.
+	Start, End time.Time
+	// Now is what now() gives; the zero time means the time of the call.
+	Now time.Time
+	// Tables maps further SQL table names to kinds (sql --table NAME=KIND).
+	Tables map[string]string
+}
+
+// Column is one column of an answer.
+type Column struct {
+	Name string
+	Type plan.Type
+}
+
+// Rows is an answer, row by row, in the manner of database/sql. Next returns
+// false at the end or at an error, which Err then gives. The values are nil,
+// string, int64, float64, bool, time.Time (UTC), []any, map[string]any or
+// json.RawMessage, in column order. Close frees the engine and may be called
+// at any time; a cancelled context ends the rows with its error.
+type Rows interface {
+	Columns() []Column
+	Next() bool
+	Values() []any
+	Err() error
+	Close() error
+	// Stats is complete once Next has returned false.
+	Stats() Stats
+}
+
+// Stats is what an answer cost.
+type Stats struct {
+	ElapsedMS      float64 `json:"elapsed_ms"`      // in the engine, from text to the last row
+	RecordsMatched int64   `json:"records_matched"` // rows that passed the filters
+	RecordsScanned int64   `json:"records_scanned"` // rows in the segments that were opened
+	BytesScanned   int64   `json:"bytes_scanned"`   // of the columns that were read, as stored
+	SegmentsOpened int64   `json:"segments_opened"`
+}
+
+// Error is a fault in a query's text: where, what, and what would be right.
+// Line and Col count from 1, in characters; 0 means that the place is unknown.
+type Error struct {
+	Line, Col int
+	Msg       string // what is wrong, lower case
+	Hint      string // what was expected, or the nearest known name; may be empty
+}
+
+func (e *Error) Error() string {
+	s := e.Msg
+	if e.Line > 0 {
+		s = fmt.Sprintf("line %d, column %d: %s", e.Line, e.Col, e.Msg)
+	}
+	if e.Hint != "" {
+		s += "; " + e.Hint
+	}
+	return s
+}

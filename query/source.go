@@ -1,0 +1,59 @@
+package query
+
+import (
+	"time"
+
+	"trailward"
+	"trailward/query/plan"
+)
+
+// Selection says which parts a question may touch.
+type Selection struct {
+	Groups     []string         // exact names, or a prefix followed by *; empty means all
+	Kinds      []trailward.Kind // empty means all
+	Start, End time.Time        // inclusive; zero leaves the side open
+}
+
+// SnapshotFunc gives the parts that a question has to read: every record that
+// was acknowledged before the call is in exactly one of them. The store hands
+// it to the engine. Close the snapshot to let compaction and retention go on.
+type SnapshotFunc func(Selection) (Snapshot, error)
+
+// Snapshot is a frozen view of the store.
+type Snapshot interface {
+	Parts() []Part
+	Close() error
+}
+
+// Part is one immutable run of records of one group and one kind, sorted by
+// event time: a sealed segment, or the records not yet in one.
+type Part interface {
+	ID() string // stable for a segment; part of a record pointer
+	Group() string
+	Kind() trailward.Kind
+	Rows() int64
+	MinTime() time.Time
+	MaxTime() time.Time
+	// Fields lists the part's Parquet columns. System columns: @timestamp and
+	// @ingestionTime (plan.Time: Parquet TIMESTAMP in microseconds, UTC),
+	// @logStream (Text), @attr.NAME (Text, what the framing said) and, for
+	// kinds whose record is one text, @message (Text). Every other column is a
+	// field, named by its path as trailward.JoinPath writes it; its type is
+	// Text, Int (every value in the part is a canonical 64-bit integer) or JSON
+	// (some values are JSON text of an array or object).
+	Fields() []Field
+	// Open returns a descriptor from which the Parquet file can be read as far
+	// as the footer and the named columns go, and how many stored bytes that
+	// took. The descriptor belongs to the part and lives as long as the snapshot.
+	Open(columns []string) (fd int, bytes int64, err error)
+	// Messages puts records together: it calls fn with each row number (in
+	// file order) and the record's exact bytes, for the given rows in ascending
+	// order, or for all rows when rows is nil. The bytes are valid during fn.
+	Messages(rows []int64, fn func(row int64, message []byte) error) error
+}
+
+// Field is a column of a part.
+type Field struct {
+	Path string
+	Type plan.Type
+}
