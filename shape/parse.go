@@ -1,0 +1,174 @@
+package shape
+
+import (
+	"unicode/utf8"
+
+	"trailward"
+)
+
+// end is the form of the last part of a record: a literal with no hole after it.
+const end Form = 255
+
+// part is a literal and the hole after it.
+type part struct {
+	lit  string
+	form Form
+	path string
+}
+
+// frame is an object being taken apart.
+type frame struct{ prefix string }
+
+// descend follows the edge for p from n, and makes it when it is new.
+func (t *Taker) descend(n *node, p part) *node {
+	for _, e := range n.edges {
+		if e.lit == p.lit && e.end == (p.form == end) && (e.end || e.form == p.form && e.path == p.path) {
+			return &e.node
+		}
+	}
+	e := &edge{lit: p.lit, end: p.form == end, path: p.path}
+	if !e.end {
+		e.form = p.form
+	}
+	return &t.add(n, e).node
+}
+
+// parse takes raw apart without any knowledge of earlier records. It fills
+// t.parts and the values and returns false when raw is not one JSON object.
+func (t *Taker) parse(raw []byte, d Detail) bool {
+	t.parts, t.frames = t.parts[:0], t.frames[:0]
+	depth := 1
+	if d == Full {
+		depth = MaxDepth
+	}
+	i := skipSpace(raw, 0)
+	if i >= len(raw) || raw[i] != '{' {
+		return false
+	}
+	lit := 0 // where the present literal began
+	hole := func(from, to int, form Form, path string) {
+		t.parts = append(t.parts, part{lit: string(raw[lit:from]), form: form, path: path})
+		lit = to
+	}
+	t.frames = append(t.frames, frame{})
+	i = skipSpace(raw, i+1)
+	open := i < len(raw) && raw[i] != '}' // a key must follow; else the object may end
+	for len(t.frames) > 0 {
+		if i >= len(raw) {
+			return false
+		}
+		if !open {
+			// After a value, or at the end of an empty object.
+			switch raw[i] {
+			case '}':
+				t.frames = t.frames[:len(t.frames)-1]
+				i = skipSpace(raw, i+1)
+				continue
+			case ',':
+				i = skipSpace(raw, i+1)
+				open = true
+				continue
+			}
+			return false
+		}
+		if raw[i] != '"' {
+			return false
+		}
+		e, esc, _ := endOfString(raw, i+1)
+		if e < 0 {
+			return false
+		}
+		key, ok := keyOf(raw[i+1:e], esc)
+		if !ok {
+			return false
+		}
+		prefix := t.frames[len(t.frames)-1].prefix
+		var path string
+		if len(t.frames) == 1 {
+			if len(key) > 0 && key[0] == '@' {
+				key = "@" + key
+			}
+			path = trailward.JoinPath(key)
+		} else {
+			path = prefix + "." + trailward.JoinPath(key)
+		}
+		i = skipSpace(raw, e+1)
+		if i >= len(raw) || raw[i] != ':' {
+			return false
+		}
+		i = skipSpace(raw, i+1)
+		if i >= len(raw) {
+			return false
+		}
+		open = false
+		switch c := raw[i]; {
+		case c == '"':
+			q, esc, high := endOfString(raw, i+1)
+			if q < 0 {
+				return false
+			}
+			t.string(raw[i+1:q], esc, high)
+			hole(i+1, q, Quoted, path)
+			// The closing quote is the first byte of the next literal, which
+			// walk passes over with the value; so it is of neither.
+			lit = q + 1
+			i = q + 1
+		case c == '{' || c == '[':
+			if c == '{' {
+				j := skipSpace(raw, i+1)
+				if j < len(raw) && raw[j] == '}' { // an empty object has no value; it stays literal
+					i = j + 1
+					break
+				}
+				if len(t.frames) < depth && !t.opaque(path) {
+					t.frames = append(t.frames, frame{prefix: path})
+					i = j
+					open = true
+					continue
+				}
+			}
+			q, high := endOfValue(raw, i, &t.nest)
+			if q < 0 {
+				return false
+			}
+			t.bare(raw[i:q], high)
+			hole(i, q, JSON, path)
+			i = q
+		case hasWord(raw, i, "null"):
+			i += 4
+		default:
+			q := -1
+			switch {
+			case hasWord(raw, i, "true"):
+				q = i + 4
+			case hasWord(raw, i, "false"):
+				q = i + 5
+			default:
+				q = endOfNumber(raw, i)
+			}
+			if q < 0 {
+				return false
+			}
+			t.bare(raw[i:q], false)
+			hole(i, q, Bare, path)
+			i = q
+		}
+		i = skipSpace(raw, i)
+	}
+	if i != len(raw) {
+		return false
+	}
+	t.parts = append(t.parts, part{lit: string(raw[lit:]), form: end})
+	return true
+}
+
+// keyOf returns the text of a member's key.
+func keyOf(body []byte, escapes bool) (string, bool) {
+	if !escapes {
+		if utf8.Valid(body) {
+			return string(body), true
+		}
+	}
+	out, _, _, valid := unescape(nil, body)
+	return string(out), valid
+}
