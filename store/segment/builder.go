@@ -1,0 +1,449 @@
+// Package segment writes and reads one immutable run of records: a Parquet file
+// with a column for each field, and behind it what Parquet does not hold, the
+// shapes that put the records together again and the filter of their natural
+// keys. docs/format/segment.md draws it.
+//
+// A [Builder] collects records of one group and one kind, taken apart, and
+// writes them sorted by event time. A [Reader] reads what it wrote: the meta
+// data at once, columns and records as they are asked for. The package knows
+// one run of plain bytes: encryption is seal's, names on disk are blob's, which
+// segments exist is catalog's.
+//
+// It is the only importer of the Parquet library.
+package segment
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+	"strings"
+
+	"trailward"
+	"trailward/shape"
+)
+
+// Limits of a segment.
+const (
+	// MaxShapes is how many shapes a segment takes apart in full. Records of
+	// further shapes are taken apart at the top only, and after as many again
+	// they are kept as one text each.
+	MaxShapes = 2048
+	// MaxFields is how many field columns a segment has; a record that would
+	// need more is kept as one text.
+	MaxFields = 1000
+	// MaxRecords is how many records a segment holds.
+	MaxRecords = math.MaxInt32
+)
+
+// The system columns. Every other column is a field, or what the framing said
+// (AttrPrefix).
+const (
+	colTime    = "@timestamp"
+	colNanos   = "@nanos" // event time below a microsecond, 0 to 999
+	colArrival = "@ingestionTime"
+	colStream  = "@logStream"
+	colShape   = "@shape"
+	colRaw     = "@raw" // the bytes of a record whose shape is verbatim
+	// AttrPrefix begins the path of an attribute's column.
+	AttrPrefix = "@attr."
+)
+
+// Builder collects the records of one segment. It is not safe for concurrent use.
+type Builder struct {
+	Group string
+	Kind  trailward.Kind
+
+	taker   *shape.Taker
+	opaque  func(string) bool
+	rows    int
+	rawSize int64
+	times   []int64 // event time, ns
+	arrival []int64 // ns
+	sorted  bool
+	shapes  []*shape.Shape
+	byPtr   map[*shape.Shape]shapeInfo
+	byCode  map[string]int32 // encoded shape → number, for equal shapes at different pointers
+	shapeOf []int32          // by row
+	cols    []*column
+	byPath  map[string]int
+	raws    *column // not in cols
+	streams *column // not in cols
+	attrs   map[string]*column
+	fields  int
+	detail  [3]int // shapes by detail
+
+	keyPaths []string
+	keys     map[uint64]int32 // hash of the natural key → its latest row
+	earlier  []int32          // by row: the row before it of the same hash, or -1
+	scratch  [][]byte
+	buf      []byte
+}
+
+type shapeInfo struct {
+	num  int32
+	cols []int32 // by hole; -1 for a value that a later duplicate hides
+	keys []int32 // by key path: its hole, -1 when the shape lacks it; nil when it lacks all
+}
+
+// NewBuilder returns an empty Builder. opaque is as for shape.NewTaker;
+// keyPaths are the fields that make up a record's natural key, if its kind has
+// one.
+func NewBuilder(group string, kind trailward.Kind, keyPaths []string, opaque func(string) bool) *Builder {
+	return &Builder{
+		Group: group, Kind: kind, opaque: opaque, keyPaths: keyPaths, sorted: true,
+		byPtr: map[*shape.Shape]shapeInfo{}, byCode: map[string]int32{}, byPath: map[string]int{},
+		raws: &column{path: colRaw}, streams: &column{path: colStream}, attrs: map[string]*column{},
+		keys: map[uint64]int32{},
+	}
+}
+
+// Rows returns how many records the builder holds.
+func (b *Builder) Rows() int { return b.rows }
+
+// RawSize returns how many bytes those records have.
+func (b *Builder) RawSize() int64 { return b.rawSize }
+
+// TimeRange returns the event times of the earliest and the latest record.
+func (b *Builder) TimeRange() (first, last int64) {
+	if b.rows == 0 {
+		return 0, 0
+	}
+	if b.sorted {
+		return b.times[0], b.times[b.rows-1]
+	}
+	return slices.Min(b.times), slices.Max(b.times)
+}
+
+// Add adds a record that t takes apart. The builder copies what it keeps.
+func (b *Builder) Add(r *trailward.Record, t shape.Taken) {
+	info, ok := b.byPtr[t.Shape]
+	if !ok {
+		t, info = b.learn(r, t)
+	}
+	row := b.rows
+	for i, c := range info.cols {
+		if c >= 0 {
+			b.cols[c].add(row, t.Values[i])
+		}
+	}
+	if t.Shape.Verbatim {
+		b.raws.add(row, r.Raw)
+	}
+	b.streams.add(row, []byte(r.Stream))
+	for _, a := range r.Attrs {
+		c := b.attrs[a.Name]
+		if c == nil {
+			c = &column{path: AttrPrefix + a.Name}
+			b.attrs[a.Name] = c
+		}
+		c.add(row, []byte(strings.ToValidUTF8(a.Value, "\uFFFD")))
+	}
+	b.shapeOf = append(b.shapeOf, info.num)
+	if row > 0 && r.Time < b.times[row-1] {
+		b.sorted = false
+	}
+	b.times = append(b.times, r.Time)
+	b.arrival = append(b.arrival, r.Arrival)
+	b.rawSize += int64(len(r.Raw))
+	if len(b.keyPaths) > 0 {
+		before := int32(-1)
+		if info.keys != nil {
+			h := keyHash(info.keys, t.Values)
+			if r, ok := b.keys[h]; ok {
+				before = r
+			}
+			b.keys[h] = int32(row)
+		}
+		b.earlier = append(b.earlier, before)
+	}
+	b.rows++
+}
+
+// learn files a shape that this builder has not met. Where it would have too
+// many, it takes the record apart again, more coarsely.
+func (b *Builder) learn(r *trailward.Record, t shape.Taken) (shape.Taken, shapeInfo) {
+	d := shape.Full
+	for {
+		fresh := 0
+		for _, h := range t.Shape.Holes {
+			if _, ok := b.byPath[h.Path]; !ok && h.Path != "" {
+				fresh++
+			}
+		}
+		if d == shape.Rest || b.detail[d] < MaxShapes && b.fields+fresh <= MaxFields-2 { // two are kept for RestPath and MessagePath
+			break
+		}
+		// A shape may be known here although its pointer is new.
+		if info, ok := b.known(t.Shape); ok {
+			return t, info
+		}
+		if b.taker == nil {
+			b.taker = shape.NewTaker(b.opaque)
+		}
+		d++
+		if b.fields+fresh > MaxFields-2 {
+			d = shape.Rest
+		}
+		coarse, ok := b.taker.JSON(r.Raw, d)
+		if !ok { // a line
+			coarse, d = b.taker.Text(r.Raw), shape.Rest
+		}
+		t = coarse
+		if info, ok := b.byPtr[t.Shape]; ok {
+			return t, info
+		}
+	}
+	if info, ok := b.known(t.Shape); ok {
+		return t, info
+	}
+	b.detail[d]++
+	info := shapeInfo{num: int32(len(b.shapes)), cols: b.columnsOf(t.Shape), keys: keyHoles(b.keyPaths, t.Shape)}
+	b.shapes = append(b.shapes, t.Shape)
+	b.byCode[string(b.encode(t.Shape))] = info.num
+	b.byPtr[t.Shape] = info
+	return t, info
+}
+
+func (b *Builder) columnsOf(s *shape.Shape) []int32 {
+	cols := make([]int32, len(s.Holes))
+	for i, h := range s.Holes {
+		if h.Path == "" {
+			cols[i] = -1
+			continue
+		}
+		c, ok := b.byPath[h.Path]
+		if !ok {
+			c = len(b.cols)
+			b.byPath[h.Path] = c
+			b.cols = append(b.cols, &column{path: h.Path, ints: true})
+			b.fields++
+		}
+		if h.Form == shape.JSON {
+			b.cols[c].json = true
+			b.cols[c].toText()
+		}
+		cols[i] = int32(c)
+	}
+	return cols
+}
+
+func (b *Builder) encode(s *shape.Shape) []byte {
+	b.buf = s.Encode(b.buf[:0], func(path string) int { return b.byPath[path] })
+	return b.buf
+}
+
+// known finds a shape that equals s though its pointer is another.
+func (b *Builder) known(s *shape.Shape) (shapeInfo, bool) {
+	for _, h := range s.Holes {
+		if _, ok := b.byPath[h.Path]; !ok && h.Path != "" {
+			return shapeInfo{}, false
+		}
+	}
+	num, ok := b.byCode[string(b.encode(s))]
+	if !ok {
+		return shapeInfo{}, false
+	}
+	info := b.byPtr[b.shapes[num]]
+	if len(b.byPtr) < 4*MaxShapes {
+		b.byPtr[s] = info
+	}
+	return info, true
+}
+
+// AppendRecord appends the bytes of the record in the given row to dst.
+func (b *Builder) AppendRecord(dst []byte, row int) []byte {
+	s := b.shapes[b.shapeOf[row]]
+	if s.Verbatim {
+		v, _ := b.raws.value(row, nil)
+		return append(dst, v...)
+	}
+	info := b.byPtr[s]
+	b.scratch = b.scratch[:0]
+	for _, c := range info.cols {
+		v, _ := b.cols[c].value(row, nil)
+		b.scratch = append(b.scratch, v)
+	}
+	return s.Append(dst, b.scratch)
+}
+
+// Same reports whether the builder holds a record of the natural key that t
+// has, and whether one of those has the content that same accepts.
+func (b *Builder) Same(t shape.Taken, same func(raw []byte) bool) (key, content bool) {
+	if len(b.keyPaths) == 0 || len(b.keys) == 0 {
+		return false, false
+	}
+	holes := keyHoles(b.keyPaths, t.Shape)
+	if holes == nil {
+		return false, false
+	}
+	row, ok := b.keys[keyHash(holes, t.Values)]
+	if !ok {
+		return false, false
+	}
+	for ; row >= 0; row = b.earlier[row] {
+		if same(b.AppendRecord(nil, int(row))) {
+			return true, true
+		}
+	}
+	return true, false
+}
+
+// Merge adds all records of o, which must be of the same group and kind, behind
+// those of b. o is unchanged and shares nothing with b afterwards.
+func (b *Builder) Merge(o *Builder) error {
+	if b.Group != o.Group || b.Kind != o.Kind {
+		return fmt.Errorf("merge segment of %s %s into one of %s %s", o.Group, o.Kind, b.Group, b.Kind)
+	}
+	// Record by record: the shapes and columns differ, and the limits hold anew.
+	var values [][]byte
+	var raw []byte
+	r := trailward.Record{Group: b.Group, Kind: b.Kind}
+	for row := range o.rows {
+		s := o.shapes[o.shapeOf[row]]
+		info := o.byPtr[s]
+		values = values[:0]
+		for _, c := range info.cols {
+			if c < 0 {
+				values = append(values, nil)
+				continue
+			}
+			v, _ := o.cols[c].value(row, nil)
+			values = append(values, v)
+		}
+		raw = o.AppendRecord(raw[:0], row)
+		stream, _ := o.streams.value(row, nil)
+		r.Stream, r.Raw, r.Time, r.Arrival = string(stream), raw, o.times[row], o.arrival[row]
+		r.Attrs = r.Attrs[:0]
+		for name, c := range o.attrs {
+			if v, ok := c.value(row, nil); ok {
+				r.Attrs = append(r.Attrs, trailward.Attr{Name: name, Value: string(v)})
+			}
+		}
+		b.Add(&r, shape.Taken{Shape: s, Values: values})
+	}
+	return nil
+}
+
+// order returns the rows in order of event time, those of one time in order of
+// acceptance, or nil when they are so already.
+func (b *Builder) order() []int32 {
+	if b.sorted {
+		return nil
+	}
+	o := make([]int32, b.rows)
+	for i := range o {
+		o[i] = int32(i)
+	}
+	sort.SliceStable(o, func(i, j int) bool { return b.times[o[i]] < b.times[o[j]] })
+	return o
+}
+
+// column holds the values of one field as they come. Rows without a value are
+// left out; while there are none, rows is not kept.
+type column struct {
+	path string
+	json bool     // some values are JSON text
+	ints bool     // every value so far is a canonical 64-bit integer, in nums
+	nums []int64  // the values while ints
+	data []byte   // the values otherwise, one behind the other
+	ends []uint32 // where each ends in data
+	rows []int32  // the row of each, nil while it is 0, 1, 2, …
+	n    int
+}
+
+func (c *column) add(row int, v []byte) {
+	if c.rows == nil && row != c.n {
+		c.rows = make([]int32, c.n, 2*c.n+8)
+		for i := range c.rows {
+			c.rows[i] = int32(i)
+		}
+	}
+	if c.rows != nil {
+		c.rows = append(c.rows, int32(row))
+	}
+	c.n++
+	if c.ints {
+		if x, ok := canonicalInt(v); ok {
+			c.nums = append(c.nums, x)
+			return
+		}
+		c.n--
+		c.toText()
+		c.n++
+	}
+	c.data = append(c.data, v...)
+	c.ends = append(c.ends, uint32(len(c.data)))
+}
+
+// toText turns a column of integers into one of text; canonical integers come
+// back as they were.
+func (c *column) toText() {
+	if !c.ints {
+		return
+	}
+	c.ints = false
+	c.ends = make([]uint32, len(c.nums), cap(c.nums)+1)
+	for i, x := range c.nums {
+		c.data = appendInt(c.data, x)
+		c.ends[i] = uint32(len(c.data))
+	}
+	c.nums = nil
+}
+
+// at returns value i, not that of row i. buf is room for an integer's text.
+func (c *column) at(i int, buf []byte) []byte {
+	if c.ints {
+		return appendInt(buf[:0], c.nums[i])
+	}
+	var from uint32
+	if i > 0 {
+		from = c.ends[i-1]
+	}
+	return c.data[from:c.ends[i]]
+}
+
+// value returns the value of a row.
+func (c *column) value(row int, buf []byte) ([]byte, bool) {
+	if c.rows == nil {
+		if row >= c.n {
+			return nil, false
+		}
+		return c.at(row, buf), true
+	}
+	i, ok := slices.BinarySearch(c.rows, int32(row))
+	if !ok {
+		return nil, false
+	}
+	return c.at(i, buf), true
+}
+
+// canonicalInt parses v when it is a 64-bit integer as strconv writes one, so
+// that the number alone gives the bytes back.
+func canonicalInt(v []byte) (int64, bool) {
+	if len(v) == 0 || len(v) > 20 {
+		return 0, false
+	}
+	i, neg := 0, false
+	if v[0] == '-' {
+		i, neg = 1, true
+		if len(v) == 1 {
+			return 0, false
+		}
+	}
+	if v[i] == '0' && (neg || len(v) > 1) {
+		return 0, false
+	}
+	var x uint64
+	for ; i < len(v); i++ {
+		d := v[i] - '0'
+		if d > 9 || x > (1<<63)/10 {
+			return 0, false
+		}
+		x = x*10 + uint64(d)
+	}
+	if neg {
+		return -int64(x), x <= 1<<63
+	}
+	return int64(x), x < 1<<63
+}

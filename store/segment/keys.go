@@ -1,0 +1,109 @@
+package segment
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"strconv"
+
+	"github.com/zeebo/xxh3"
+	"trailward/shape"
+)
+
+func appendInt(dst []byte, x int64) []byte { return strconv.AppendInt(dst, x, 10) }
+
+// keyHoles returns which hole of s holds each key path, -1 for one that it
+// lacks, or nil when it lacks the first, without which there is no key.
+func keyHoles(paths []string, s *shape.Shape) []int32 {
+	if len(paths) == 0 {
+		return nil
+	}
+	holes := make([]int32, len(paths))
+	for i, p := range paths {
+		holes[i] = -1
+		for j, h := range s.Holes {
+			if h.Path == p && h.Form != shape.JSON {
+				holes[i] = int32(j)
+			}
+		}
+	}
+	if holes[0] < 0 {
+		return nil
+	}
+	return holes
+}
+
+// keyHash hashes a natural key. It decides nothing alone: records of one hash
+// are compared byte for byte.
+func keyHash(holes []int32, values [][]byte) uint64 {
+	var parts [4][]byte
+	k := parts[:0]
+	for _, h := range holes {
+		if h < 0 {
+			k = append(k, nil)
+		} else {
+			k = append(k, values[h])
+		}
+	}
+	return hashKey(k)
+}
+
+func hashKey(parts [][]byte) uint64 {
+	h := uint64(len(parts))
+	for _, p := range parts {
+		h = xxh3.HashSeed(p, h)
+	}
+	return h
+}
+
+// bloom is a split-block Bloom filter over 64-bit hashes (as in the Parquet
+// format, "Bloom Filter": blocks of 256 bits, eight bits set in each for a
+// value), so that a look-up touches one cache line.
+type bloom []byte
+
+const bloomBlock = 32
+
+var bloomSalt = [8]uint32{0x47b6137b, 0x44974d91, 0x8824ad5b, 0xa2b7289d, 0x705495c7, 0x2df1424b, 0x9efc4947, 0x5c6bfb31}
+
+// newBloom makes a filter for n values with about one false answer in 250
+// (12 bits a value).
+func newBloom(n int) bloom {
+	blocks := max(1, int(math.Ceil(float64(n)*12/8/bloomBlock)))
+	return make(bloom, blocks*bloomBlock)
+}
+
+func (f bloom) block(h uint64) []byte {
+	n := uint64(len(f) / bloomBlock)
+	i := (h >> 32) * n >> 32
+	return f[i*bloomBlock:]
+}
+
+func (f bloom) add(h uint64) {
+	b := f.block(h)
+	for i, s := range bloomSalt {
+		bit := uint32(h) * s >> 27
+		w := binary.LittleEndian.Uint32(b[4*i:])
+		binary.LittleEndian.PutUint32(b[4*i:], w|1<<bit)
+	}
+}
+
+func (f bloom) has(h uint64) bool {
+	if len(f) == 0 {
+		return false
+	}
+	b := f.block(h)
+	for i, s := range bloomSalt {
+		bit := uint32(h) * s >> 27
+		if binary.LittleEndian.Uint32(b[4*i:])>>bit&1 == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (f bloom) valid() error {
+	if len(f)%bloomBlock != 0 {
+		return errors.New("key filter is not a whole number of blocks")
+	}
+	return nil
+}

@@ -1,0 +1,48 @@
+package segment
+
+import "trailward"
+
+// Type is how a column stores its values.
+type Type uint8
+
+// The types.
+const (
+	Text  Type = iota // UTF-8
+	Int               // 64-bit integers, each of which came as canonical decimal text
+	JSON              // UTF-8, some values being the JSON text of an array or object
+	Time              // microseconds since the Unix epoch, UTC
+	Bytes             // any bytes
+)
+
+// Field is one column of the Parquet file.
+type Field struct {
+	Path   string     `json:"p"`           // the field; unique
+	Column string     `json:"c,omitempty"` // the column's name; unique without regard to case
+	Type   Type       `json:"t,omitempty"`
+	Chunks [][2]int64 `json:"o,omitempty"` // offset and size of its chunk in each row group
+}
+
+// Group is one row group.
+type Group struct {
+	Rows      int64 `json:"n"`
+	FirstTime int64 `json:"f"` // ns
+	LastTime  int64 `json:"l"`
+}
+
+// Meta says what a segment holds. It lies in the segment and, sealed, in the
+// catalog.
+type Meta struct {
+	Group        string         `json:"group"`
+	Kind         trailward.Kind `json:"kind"`
+	Rows         int64          `json:"rows"`
+	RawBytes     int64          `json:"raw_bytes"`  // of the records as they came
+	FirstTime    int64          `json:"first_time"` // event time, ns since the Unix epoch
+	LastTime     int64          `json:"last_time"`  // inclusive
+	FirstArrival int64          `json:"first_arrival"`
+	LastArrival  int64          `json:"last_arrival"`
+	ParquetSize  int64          `json:"parquet_size"`
+	ShapesSize   int64          `json:"shapes_size"` // before compression
+	KeyPaths     []string       `json:"key_paths,omitempty"`
+	Fields       []Field        `json:"fields"`
+	Groups       []Group        `json:"row_groups"`
+}
