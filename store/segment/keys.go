@@ -33,6 +33,25 @@ func keyHoles(paths []string, s *shape.Shape) []int32 {
 	return holes
 }
 
+// KeyOf returns the natural key of a record as one string, or false when the
+// record has none.
+func KeyOf(paths []string, t shape.Taken) (string, bool) {
+	holes := keyHoles(paths, t.Shape)
+	if holes == nil {
+		return "", false
+	}
+	var b []byte
+	for _, h := range holes {
+		if h >= 0 {
+			b = binary.AppendUvarint(b, uint64(len(t.Values[h])))
+			b = append(b, t.Values[h]...)
+		} else {
+			b = append(b, 0)
+		}
+	}
+	return string(b), true
+}
+
 // keyHash hashes a natural key. It decides nothing alone: records of one hash
 // are compared byte for byte.
 func keyHash(holes []int32, values [][]byte) uint64 {

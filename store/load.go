@@ -1,0 +1,200 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"trailward"
+	"trailward/shape"
+	"trailward/store/catalog"
+	"trailward/store/segment"
+)
+
+// File is what the store remembers of a file that was read into it.
+type File = catalog.File
+
+// Load stores many records at once, in segments of full size and not by way of
+// the WAL, so that nothing is written twice. Nothing is durable before Flush or
+// Close returns; each of those makes durable, in one step, the records added
+// and how far each file was read. It is not safe for concurrent use; several
+// Loads at once do not see each other's records as duplicates.
+type Load struct {
+	s        *Store
+	builders map[headKey]*segment.Builder
+	raw      int64
+	files    []File // read to their end
+	cur      *File
+	res      Result
+	writing  map[headKey]*segment.Builder // being written
+	writingF []File
+	wait     chan error // of the write under way; nil when there is none
+	err      error
+}
+
+// NewLoad begins a Load.
+func (s *Store) NewLoad() *Load {
+	return &Load{s: s, builders: map[headKey]*segment.Builder{}}
+}
+
+// Known returns the files that were read into the group and begin with the
+// same bytes: head is the SHA-256 of the first 64 KiB.
+func (l *Load) Known(group string, head [32]byte) ([]File, error) {
+	fs, err := l.s.cat.Files(group, head)
+	if err != nil {
+		return nil, err
+	}
+	for _, list := range [][]File{l.writingF, l.files} {
+		for _, f := range list {
+			if f.Group == group && f.Head == head {
+				fs = append(fs, f)
+			}
+		}
+	}
+	return fs, nil
+}
+
+// Begin says that the records that follow are of file f, of which f.Records
+// are behind already. While it is not at its End, each Flush remembers how far
+// it came.
+func (l *Load) Begin(f File) {
+	f.Done = false
+	l.cur = &f
+}
+
+// End says that the file begun last was read to its end, or as far as it can
+// be; sum is the SHA-256 of all of it.
+func (l *Load) End(size int64, sum [32]byte) {
+	if l.cur != nil {
+		l.cur.Size, l.cur.Sum, l.cur.Done = size, sum, true
+		l.files = append(l.files, *l.cur)
+		l.cur = nil
+	}
+}
+
+// Skip counts n records of a file that was read before as duplicates.
+func (l *Load) Skip(n int64) { l.res.Duplicates += n }
+
+// Add adds a record that was taken apart. The record's bytes may be used again
+// when it returns. The record is not stored if it is a duplicate.
+func (l *Load) Add(r *trailward.Record, t shape.Taken) error {
+	if l.err != nil {
+		return l.err
+	}
+	if l.cur != nil {
+		l.cur.Records++
+	}
+	k := headKey{r.Group, r.Kind}
+	b := l.builders[k]
+	if b == nil {
+		if err := CheckName("group", r.Group); err != nil {
+			return err
+		}
+		b = l.s.newBuilder(k)
+		l.builders[k] = b
+	}
+	conflict := false
+	if paths := l.s.opt.Format.KeyPaths(r.Kind); len(paths) > 0 {
+		key, content, err := l.same(b, k, r, t)
+		if err != nil {
+			return err
+		}
+		if content {
+			l.res.Duplicates++
+			return nil
+		}
+		conflict = key
+	}
+	b.Add(r, t)
+	l.res.add(r, conflict)
+	l.raw += int64(len(r.Raw))
+	if l.raw >= loadBytes {
+		return l.write()
+	}
+	return nil
+}
+
+func (l *Load) same(b *segment.Builder, k headKey, r *trailward.Record, t shape.Taken) (key, content bool, err error) {
+	same := l.s.sameContent(r)
+	if key, content = b.Same(t, same); content {
+		return key, content, nil
+	}
+	if w := l.writing[k]; w != nil {
+		k2, c2 := w.Same(t, same)
+		if key = key || k2; c2 {
+			return key, true, nil
+		}
+	}
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	k2, c2, err := l.s.same(r.Group, r, t)
+	return key || k2, c2, err
+}
+
+// write hands what was collected to a goroutine that makes segments of it, and
+// waits for the one before.
+func (l *Load) write() error {
+	if err := l.finish(); err != nil {
+		return err
+	}
+	if len(l.builders) == 0 && len(l.files) == 0 {
+		return nil
+	}
+	builders, files := l.builders, l.files
+	if l.cur != nil {
+		files = append(files, *l.cur)
+	}
+	l.builders, l.files, l.raw = map[headKey]*segment.Builder{}, nil, 0
+	l.writing, l.writingF = builders, files
+	l.wait = make(chan error, 1)
+	go func(done chan<- error) { done <- l.s.writeLoad(builders, files) }(l.wait)
+	return nil
+}
+
+func (l *Load) finish() error {
+	if l.wait != nil {
+		if err := <-l.wait; err != nil && l.err == nil {
+			l.err = fmt.Errorf("store records: %w", err)
+		}
+		l.wait, l.writing, l.writingF = nil, nil, nil
+	}
+	return l.err
+}
+
+func (s *Store) writeLoad(builders map[headKey]*segment.Builder, files []File) error {
+	ch := catalog.Change{Files: files}
+	var segs []*sealed
+	for _, b := range builders {
+		if b.Rows() == 0 {
+			continue
+		}
+		p, err := s.writeSegment(b)
+		if err != nil {
+			return err
+		}
+		segs = append(segs, p)
+		ch.Add = append(ch.Add, p.info)
+	}
+	if err := s.cat.Apply(ch); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range segs {
+		s.addSegment(p)
+	}
+	return nil
+}
+
+// Flush makes durable all that was added.
+func (l *Load) Flush(ctx context.Context) error {
+	if err := l.write(); err != nil {
+		return err
+	}
+	// The write itself is not given up half-way: it is short, and what it has
+	// done would be done again.
+	return errors.Join(l.finish(), ctx.Err())
+}
+
+// Result returns what became of the records so far.
+func (l *Load) Result() Result { return l.res }

@@ -1,0 +1,270 @@
+package store
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"math"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"trailward"
+	"trailward/store/segment"
+)
+
+// Selection says which parts a snapshot has.
+type Selection struct {
+	Groups     []string         // exact names, or a prefix followed by *; empty means all
+	Kinds      []trailward.Kind // empty means all
+	Start, End time.Time        // of event times, inclusive; zero leaves the side open
+}
+
+func (sel *Selection) group(name string) bool {
+	if len(sel.Groups) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(sel.Groups, func(g string) bool {
+		if p, ok := strings.CutSuffix(g, "*"); ok {
+			return strings.HasPrefix(name, p)
+		}
+		return g == name
+	})
+}
+
+func (sel *Selection) kind(k trailward.Kind) bool {
+	return len(sel.Kinds) == 0 || slices.Contains(sel.Kinds, k)
+}
+
+func (sel *Selection) span() (first, last int64) {
+	first, last = math.MinInt64, math.MaxInt64
+	if !sel.Start.IsZero() {
+		first = sel.Start.UnixNano()
+	}
+	if !sel.End.IsZero() {
+		last = sel.End.UnixNano()
+	}
+	return first, last
+}
+
+// Snapshot is a frozen view of the records acknowledged before it was taken.
+type Snapshot struct {
+	parts []Part
+	uses  []*use
+}
+
+// Part is one immutable run of records of one group and kind, sorted by event
+// time: a segment, or records not yet in one. The methods are safe for
+// concurrent use.
+type Part interface {
+	ID() string
+	Group() string
+	Kind() trailward.Kind
+	Rows() int64
+	// FirstTime and LastTime bound the event times, in nanoseconds.
+	FirstTime() int64
+	LastTime() int64
+	// Fields are the Parquet columns, internal ones (@shape, @raw) included.
+	Fields() []segment.Field
+	// Open returns a descriptor from which the Parquet file can be read as far
+	// as the footer and the named columns go, and how many bytes those have in
+	// the segment. The descriptor lives as long as the snapshot.
+	Open(columns []string) (fd int, bytes int64, err error)
+	// Records puts records together: see [segment.Reader.Records].
+	Records(rows []int64, fn func(row int64, r *trailward.Record) error) error
+}
+
+// Snapshot takes a snapshot. Close it soon: it keeps memory files open.
+func (s *Store) Snapshot(sel Selection) (*Snapshot, error) {
+	first, last := sel.span()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	snap := &Snapshot{}
+	for name, g := range s.segments {
+		if !sel.group(name) {
+			continue
+		}
+		for _, p := range g.within(first, last) {
+			if sel.kind(p.info.Kind) {
+				u := &use{sealed: p}
+				snap.uses = append(snap.uses, u)
+				snap.parts = append(snap.parts, u)
+			}
+		}
+	}
+	mem := func(p *memPart) {
+		if sel.group(p.b.Group) && sel.kind(p.b.Kind) && p.first <= last && p.last >= first {
+			snap.parts = append(snap.parts, p)
+		}
+	}
+	for _, p := range s.sealing {
+		mem(p)
+	}
+	for k, h := range s.heads {
+		if sel.group(k.group) && sel.kind(k.kind) {
+			s.freeze(k, h)
+			for _, p := range h.frozen {
+				mem(p)
+			}
+		}
+	}
+	slices.SortFunc(snap.parts, func(a, b Part) int {
+		if c := strings.Compare(a.Group(), b.Group()); c != 0 {
+			return c
+		}
+		if a.FirstTime() != b.FirstTime() {
+			if a.FirstTime() < b.FirstTime() {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.ID(), b.ID())
+	})
+	return snap, nil
+}
+
+// Parts returns the snapshot's parts, by group and first event time.
+func (s *Snapshot) Parts() []Part { return s.parts }
+
+// Close ends the snapshot; its parts' descriptors are no longer to be used.
+func (s *Snapshot) Close() error {
+	for _, u := range s.uses {
+		u.done()
+	}
+	s.uses, s.parts = nil, nil
+	return nil
+}
+
+// use is a segment in a snapshot.
+type use struct {
+	*sealed
+	mu sync.Mutex
+	im *image
+}
+
+func (u *use) ID() string              { return u.info.ID }
+func (u *use) Group() string           { return u.info.Group }
+func (u *use) Kind() trailward.Kind    { return u.info.Kind }
+func (u *use) Rows() int64             { return u.info.Rows }
+func (u *use) FirstTime() int64        { return u.info.FirstTime }
+func (u *use) LastTime() int64         { return u.info.LastTime }
+func (u *use) Fields() []segment.Field { return u.info.Fields }
+
+func (u *use) Open(columns []string) (int, int64, error) {
+	r, err := u.open()
+	if err != nil {
+		return 0, 0, err
+	}
+	c := u.s.cache
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.im == nil {
+		if u.im, err = c.get(u.info.ID, r.Meta.ParquetSize); err != nil {
+			return 0, 0, err
+		}
+	}
+	n, err := c.fill(u.im, r, columns)
+	return u.im.fd, n, err
+}
+
+func (u *use) Records(rows []int64, fn func(int64, *trailward.Record) error) error {
+	r, err := u.open()
+	if err != nil {
+		return err
+	}
+	return r.Records(rows, fn)
+}
+
+func (u *use) done() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.im != nil {
+		u.s.cache.put(u.im)
+		u.im = nil
+	}
+}
+
+// memPart is records in memory that no longer change. Its Parquet file is made
+// when a query first asks for it, and goes with the part.
+type memPart struct {
+	id          string
+	b           *segment.Builder
+	first, last int64
+
+	once   sync.Once
+	err    error
+	fd     int
+	reader *segment.Reader
+}
+
+func newMemPart(b *segment.Builder) *memPart {
+	var id [8]byte
+	rand.Read(id[:])
+	p := &memPart{id: "head-" + hex.EncodeToString(id[:]), b: b}
+	p.first, p.last = b.TimeRange()
+	return p
+}
+
+func (p *memPart) load() error {
+	p.once.Do(func() {
+		var buf bytes.Buffer
+		if _, p.err = p.b.Write(&buf, segment.Options{Fast: true}); p.err != nil {
+			return
+		}
+		b := buf.Bytes()
+		if p.reader, p.err = segment.Open(bytes.NewReader(b), int64(len(b))); p.err != nil {
+			return
+		}
+		if p.fd, p.err = newMemfd(p.reader.Meta.ParquetSize); p.err != nil {
+			return
+		}
+		fd := p.fd
+		// Snapshots share the part, and none knows that it is the last.
+		runtime.AddCleanup(p, func(fd int) { unix.Close(fd) }, fd)
+		p.err = pwrite(fd, b[:p.reader.Meta.ParquetSize], 0)
+	})
+	return p.err
+}
+
+func (p *memPart) ID() string           { return p.id }
+func (p *memPart) Group() string        { return p.b.Group }
+func (p *memPart) Kind() trailward.Kind { return p.b.Kind }
+func (p *memPart) Rows() int64          { return int64(p.b.Rows()) }
+func (p *memPart) FirstTime() int64     { return p.first }
+func (p *memPart) LastTime() int64      { return p.last }
+
+func (p *memPart) Fields() []segment.Field {
+	if p.load() != nil {
+		return nil // Open tells the error
+	}
+	return p.reader.Meta.Fields
+}
+
+func (p *memPart) Open(columns []string) (int, int64, error) {
+	if err := p.load(); err != nil {
+		return 0, 0, err
+	}
+	var n int64
+	for _, rg := range p.reader.Ranges(columns) {
+		n += rg[1]
+	}
+	return p.fd, n, nil
+}
+
+func (p *memPart) Records(rows []int64, fn func(int64, *trailward.Record) error) error {
+	if err := p.load(); err != nil {
+		return err
+	}
+	return p.reader.Records(rows, fn)
+}
+
+// ErrStop ends Cat early without an error.
+var ErrStop = errors.New("stop")
