@@ -37,6 +37,10 @@ type Request struct {
 type Column struct {
 	Name string
 	Type plan.Type
+	// Hidden is true for the @ptr that records end with when the query did not
+	// ask for it: it goes to programs, as CloudWatch has it, not into tables
+	// for people.
+	Hidden bool
 }
 
 // Rows is an answer, row by row, in the manner of database/sql. Next returns

@@ -76,7 +76,6 @@ type Builder struct {
 	keyPaths []string
 	keys     map[uint64]int32 // hash of the natural key → its latest row
 	earlier  []int32          // by row: the row before it of the same hash, or -1
-	scratch  [][]byte
 	buf      []byte
 }
 
@@ -251,7 +250,8 @@ func (b *Builder) known(s *shape.Shape) (shapeInfo, bool) {
 	return info, true
 }
 
-// AppendRecord appends the bytes of the record in the given row to dst.
+// AppendRecord appends the bytes of the record in the given row to dst. Unlike
+// the other methods it may be called concurrently while nothing is added.
 func (b *Builder) AppendRecord(dst []byte, row int) []byte {
 	s := b.shapes[b.shapeOf[row]]
 	if s.Verbatim {
@@ -259,12 +259,17 @@ func (b *Builder) AppendRecord(dst []byte, row int) []byte {
 		return append(dst, v...)
 	}
 	info := b.byPtr[s]
-	b.scratch = b.scratch[:0]
-	for _, c := range info.cols {
-		v, _ := b.cols[c].value(row, nil)
-		b.scratch = append(b.scratch, v)
+	values := make([][]byte, 0, 64)
+	var nums [64][20]byte
+	for i, c := range info.cols {
+		var room []byte
+		if i < len(nums) {
+			room = nums[i][:]
+		}
+		v, _ := b.cols[c].value(row, room)
+		values = append(values, v)
 	}
-	return s.Append(dst, b.scratch)
+	return s.Append(dst, values)
 }
 
 // Same reports whether the builder holds a record of the natural key that t

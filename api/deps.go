@@ -1,0 +1,158 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"trailward"
+	"trailward/auth"
+	"trailward/query"
+)
+
+// Errors that the functions in [Deps] return (wrapped as they like) to choose
+// the answer. Their text goes to the server's log, never to the client.
+var (
+	// ErrBatchConflict: the batch id is known with another body. 409; sending
+	// again does not help.
+	ErrBatchConflict = errors.New("batch id is known with another body")
+	// ErrOverloaded: too much at once. 429; the client sends again later.
+	ErrOverloaded = errors.New("overloaded")
+	// ErrUnavailable: the store cannot take or give anything now (disk full,
+	// closing, failed). 503; the client sends again later.
+	ErrUnavailable = errors.New("unavailable")
+	// ErrNotFound: the group or stream does not exist. 404.
+	ErrNotFound = errors.New("not found")
+)
+
+// UserError is a fault of the request that only the function behind the route
+// can see. Its text is meant for the client and answered with status 400.
+type UserError struct {
+	Message string // lower case, one line, nothing internal
+	Hint    string // what would be right; may be empty
+}
+
+func (e *UserError) Error() string {
+	if e.Hint == "" {
+		return e.Message
+	}
+	return e.Message + "; " + e.Hint
+}
+
+// IngestRequest is one batch of records for one stream.
+type IngestRequest struct {
+	Group, Stream string
+	// Kind, when not empty, binds: a record that is not of this kind is kept as
+	// text and never stored as another kind, since the principal may have been
+	// allowed this one only. A record's own Kind goes before it (and the
+	// principal was allowed that one too).
+	Kind trailward.Kind
+	// BatchID makes a re-sent batch safe; empty means that the client gave
+	// none. A batch's identity is principal, group, stream, id and body hash: the same
+	// id with another hash is [ErrBatchConflict].
+	BatchID   string
+	Principal string   // who sends: "local" or "token:ID"
+	BodyHash  [32]byte // SHA-256 of the body after decompression
+	// Records are the batch in order, already within every limit. They are the
+	// ingest function's to read until it returns.
+	Records []trailward.Framed
+}
+
+// IngestResult says what became of a batch. Its JSON is the answer, and the same
+// summary that `trailward ingest` prints.
+type IngestResult struct {
+	Records    int64                    `json:"records"`    // new ones
+	Bytes      int64                    `json:"bytes"`      // of the new ones
+	Duplicates int64                    `json:"duplicates"` // stored before
+	Damaged    map[string]int64         `json:"damaged"`    // kept as text, by reason; counted in Records too
+	Rejected   int64                    `json:"rejected"`   // could not be stored
+	Kinds      map[trailward.Kind]int64 `json:"kinds"`      // of the new ones
+}
+
+// IngestFunc stores a batch. It returns nil only when every record that the
+// result counts is durable.
+type IngestFunc func(ctx context.Context, r IngestRequest) (IngestResult, error)
+
+// QueryFunc begins a question. Its Groups are those that the principal may
+// read: the function must read no other. An *[query.Error] is a fault of the
+// question's text.
+type QueryFunc func(ctx context.Context, r query.Request) (query.Rows, error)
+
+// GroupInfo is one log group as /v1/groups shows it.
+type GroupInfo struct {
+	Name    string    `json:"name"`
+	Streams int64     `json:"streams"`
+	Records int64     `json:"records"`
+	Bytes   int64     `json:"bytes"`          // of the records, before compression
+	First   time.Time `json:"first,omitzero"` // event time of the oldest record
+	Last    time.Time `json:"last,omitzero"`  // event time of the newest record
+}
+
+// GroupsFunc lists all groups, by name; what the caller may not read is taken
+// out here.
+type GroupsFunc func(ctx context.Context) ([]GroupInfo, error)
+
+// CatFunc calls fn with every record of a group (and of one stream unless
+// stream is empty) in event-time order. The bytes are valid during fn; an error
+// of fn ends the walk and is returned.
+type CatFunc func(ctx context.Context, group, stream string, fn func(raw []byte) error) error
+
+// FrameFunc takes the records out of a body of lines. The records point into
+// the body or into memory of their own, and stay valid as long as it does.
+type FrameFunc func(body []byte, kind trailward.Kind) ([]trailward.Framed, error)
+
+// RowEncoder writes the rows of an answer in one format.
+type RowEncoder interface {
+	// Encode writes one row; the values are as [query.Rows] gives them.
+	Encode(values []any) error
+	// Flush writes what the encoder has buffered.
+	Flush() error
+}
+
+// EncodeFunc makes the encoder of an answer with these columns; format is
+// [FormatJSON] or [FormatCSV].
+type EncodeFunc func(w io.Writer, format string, lang query.Language, columns []query.Column) (RowEncoder, error)
+
+// Deps is what the server is given. Every field without "optional" must be set.
+type Deps struct {
+	Ingest IngestFunc
+	Query  QueryFunc
+	Groups GroupsFunc
+	Cat    CatFunc
+	// Ready, optional, says why the server cannot serve now; nil error: it can.
+	// The reason goes to the log.
+	Ready func(ctx context.Context) error
+	// Auth, optional, checks tokens; without it no token is ever accepted, and
+	// the server can listen on loopback only.
+	Auth *auth.Authenticator
+	// Frame, optional, replaces [FrameLines] for bodies of lines. Its result is
+	// held against the limits as well.
+	Frame FrameFunc
+	// Encode, optional, replaces [NewEncoder].
+	Encode EncodeFunc
+	// Log, optional: slog.Default().
+	Log *slog.Logger
+	// Metrics, optional, is the registry that /metrics shows and that the server
+	// adds its own to; nil makes a new one.
+	Metrics *prometheus.Registry
+	// Now, optional, is the clock that relative times go by: time.Now.
+	Now func() time.Time
+}
+
+func (d *Deps) validate() error {
+	switch {
+	case d.Ingest == nil:
+		return errors.New("api: Deps.Ingest is not set")
+	case d.Query == nil:
+		return errors.New("api: Deps.Query is not set")
+	case d.Groups == nil:
+		return errors.New("api: Deps.Groups is not set")
+	case d.Cat == nil:
+		return errors.New("api: Deps.Cat is not set")
+	}
+	return nil
+}

@@ -1,0 +1,266 @@
+package api
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"trailward"
+	"trailward/api/framed"
+	"trailward/auth"
+)
+
+// DefaultStream is the stream of records that came without one.
+const DefaultStream = "default"
+
+const (
+	// batchHeader names the batch, so that sending it again is safe.
+	batchHeader = "Trailward-Batch"
+	maxBatchID  = 256
+	maxName     = 512 // of a log group and a log stream, as in CloudWatch Logs
+)
+
+// validGroup reports whether name can be a log group: 1 to 512 of the
+// characters a-z A-Z 0-9 _ - / . # (CloudWatch Logs, CreateLogGroup).
+func validGroup(name string) bool {
+	if name == "" || len(name) > maxName {
+		return false
+	}
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("_-/.#", c) >= 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// validStream reports whether name can be a log stream: 1 to 512 bytes of
+// text without ":" and "*" (CloudWatch Logs, CreateLogStream) and without
+// characters that do not print.
+func validStream(name string) bool {
+	if name == "" || len(name) > maxName || !utf8.ValidString(name) {
+		return false
+	}
+	return !strings.ContainsFunc(name, func(r rune) bool { return r == ':' || r == '*' || !unicode.IsPrint(r) })
+}
+
+// target is where an ingest request wants its records.
+func ingestTarget(r *http.Request, group, stream, kind string) (IngestRequest, *failure) {
+	req := IngestRequest{Group: group, Stream: stream, Principal: principalOf(r).Name}
+	if group == "" {
+		return req, badRequest("the query parameter group is missing")
+	}
+	if !validGroup(group) {
+		return req, badRequest("the group's name must be 1 to 512 of the characters a-z A-Z 0-9 _ - / . #")
+	}
+	if !validStream(stream) {
+		return req, badRequest("the stream's name must be 1 to 512 bytes of printable text without : and *")
+	}
+	if kind != "" && kind != "auto" {
+		req.Kind = trailward.Kind(kind)
+		if !req.Kind.Valid() {
+			f := badRequest("the kind is unknown")
+			f.hint = "use auto or one of " + kindList()
+			return req, f
+		}
+	}
+	ids := r.Header.Values(batchHeader)
+	if len(ids) > 1 {
+		return req, badRequest("the header " + batchHeader + " is given more than once")
+	}
+	if len(ids) == 1 {
+		req.BatchID = ids[0]
+		if !validBatchID(req.BatchID) {
+			return req, badRequest(fmt.Sprintf("the header %s must be 1 to %d visible ASCII characters", batchHeader, maxBatchID))
+		}
+	}
+	return req, nil
+}
+
+func validBatchID(id string) bool {
+	if id == "" || len(id) > maxBatchID {
+		return false
+	}
+	for i := 0; i < len(id); i++ {
+		if id[i] <= ' ' || id[i] >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+func kindList() string {
+	names := make([]string, len(trailward.Kinds))
+	for i, k := range trailward.Kinds {
+		names[i] = string(k)
+	}
+	return strings.Join(names, ", ")
+}
+
+// onlyKind is the kind of a principal that may write just one: it need not be
+// said.
+func onlyKind(p auth.Principal, kind trailward.Kind) trailward.Kind {
+	if kind == "" && len(p.Kinds) == 1 {
+		return p.Kinds[0]
+	}
+	return kind
+}
+
+// mayWrite is the answer to a principal that may not write the records there.
+func mayWrite(p auth.Principal, group string, kind trailward.Kind) *failure {
+	if p.May(auth.Write, group, kind) {
+		return nil
+	}
+	f := forbidden("the token does not allow to write records of this kind to this group")
+	if strings.HasPrefix(group, auth.ReservedPrefix) {
+		f.message = "groups under " + auth.ReservedPrefix + " belong to the server"
+	} else if kind == "" && len(p.Kinds) > 0 {
+		f.hint = "the token is bound to some kinds: say which one with the parameter kind"
+	}
+	return f
+}
+
+// ingest is POST /v1/ingest: a body of lines, or of framed records.
+func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
+	stream := param(r, "stream")
+	if stream == "" {
+		stream = DefaultStream
+	}
+	req, f := ingestTarget(r, param(r, "group"), stream, param(r, "kind"))
+	if f != nil {
+		s.fail(w, r, f)
+		return
+	}
+	recorderOf(r).group = req.Group
+	p := principalOf(r)
+	req.Kind = onlyKind(p, req.Kind)
+	isFramed := false
+	if ct := r.Header.Get("Content-Type"); ct != "" {
+		mt, _, err := mime.ParseMediaType(ct)
+		isFramed = err == nil && mt == framed.ContentType
+	}
+	// Framed records may each name their kind, so that those are asked about
+	// one by one below.
+	if f := mayWrite(p, req.Group, req.Kind); f != nil && !(isFramed && req.Kind == "") {
+		s.fail(w, r, f)
+		return
+	}
+	b, f := s.readBody(r)
+	defer b.release()
+	s.metrics.bodyBytes.WithLabelValues(routeName(r)).Add(float64(b.wire))
+	if f != nil {
+		s.fail(w, r, f)
+		return
+	}
+	records, f := s.takeRecords(b, req.Kind, isFramed)
+	if f != nil {
+		s.fail(w, r, f)
+		return
+	}
+	if isFramed {
+		last := trailward.Kind("\x00") // not a kind: the first record is always asked about
+		for i := range records {
+			k := records[i].Kind
+			if k == "" {
+				k = req.Kind
+			}
+			if k == last {
+				continue
+			}
+			if f := mayWrite(p, req.Group, k); f != nil {
+				s.fail(w, r, f)
+				return
+			}
+			last = k
+		}
+	}
+	req.Records = records
+	s.store(w, r, b, req)
+}
+
+// takeRecords frames a body, within the limits.
+func (s *Server) takeRecords(b *body, kind trailward.Kind, isFramed bool) ([]trailward.Framed, *failure) {
+	// What the records cost beside their bytes; half of the bytes can be line
+	// feeds.
+	estimate := min(int64(len(b.data))/2+1, int64(s.cfg.MaxRecords)) * framedSize
+	if !b.hold(estimate) {
+		return nil, overloaded("too many bodies are being received")
+	}
+	var records []trailward.Framed
+	var err error
+	if isFramed {
+		records, err = framed.Decode(b.data, s.cfg.MaxRecords, s.cfg.MaxLine)
+	} else {
+		records, err = s.deps.Frame(b.data, kind)
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, errTooManyRecords), errors.Is(err, framed.ErrTooMany):
+		return nil, s.tooManyRecords()
+	case errors.Is(err, errLineTooLong), errors.Is(err, framed.ErrTooLong):
+		return nil, tooLarge("line", err.Error())
+	case isFramed:
+		return nil, badRequest(err.Error())
+	default:
+		return nil, badRequest("the body cannot be taken apart into records")
+	}
+	if len(records) > s.cfg.MaxRecords {
+		return nil, s.tooManyRecords()
+	}
+	for i := range records {
+		if len(records[i].Raw) > s.cfg.MaxLine {
+			return nil, tooLarge("line", fmt.Sprintf("record %d has %d bytes, the most is %d", i+1, len(records[i].Raw), s.cfg.MaxLine))
+		}
+	}
+	return records, nil
+}
+
+func (s *Server) tooManyRecords() *failure {
+	return tooLarge("records", fmt.Sprintf("the body holds more than %d records", s.cfg.MaxRecords))
+}
+
+// store hands a batch to the store and answers when it is durable.
+func (s *Server) store(w http.ResponseWriter, r *http.Request, b *body, req IngestRequest) {
+	req.BodyHash = sha256.Sum256(b.data)
+	leave, err := s.ingests.enter(r.Context())
+	if errors.Is(err, errFull) {
+		s.fail(w, r, overloaded("too many batches are being stored"))
+		return
+	}
+	if err != nil {
+		s.fail(w, r, s.failureOf(r, "wait to ingest", err))
+		return
+	}
+	defer leave()
+	route := routeName(r)
+	s.metrics.received.WithLabelValues(route).Add(float64(len(req.Records)))
+	result, err := s.deps.Ingest(r.Context(), req)
+	if err != nil {
+		s.fail(w, r, s.failureOf(r, "ingest", err))
+		return
+	}
+	var damaged int64
+	for _, n := range result.Damaged {
+		damaged += n
+	}
+	s.metrics.bytes.WithLabelValues(route).Add(float64(result.Bytes))
+	s.metrics.duplicates.WithLabelValues(route).Add(float64(result.Duplicates))
+	s.metrics.damaged.WithLabelValues(route).Add(float64(damaged))
+	s.metrics.refused.WithLabelValues(route).Add(float64(result.Rejected))
+	if result.Damaged == nil {
+		result.Damaged = map[string]int64{}
+	}
+	if result.Kinds == nil {
+		result.Kinds = map[trailward.Kind]int64{}
+	}
+	writeJSON(w, http.StatusOK, result)
+}
+
+// routeName is the route's name in metrics.
+func routeName(r *http.Request) string { return r.Pattern }

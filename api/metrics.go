@@ -1,0 +1,83 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics is what the server counts. Labels have few values, all of ours: no
+// group, stream, principal or path of a client.
+type metrics struct {
+	handler http.Handler
+
+	requests     *prometheus.CounterVec   // route, code
+	seconds      *prometheus.HistogramVec // route
+	inFlight     prometheus.Gauge
+	panics       prometheus.Counter
+	authFailures *prometheus.CounterVec // reason
+	foreign      *prometheus.CounterVec // reason
+
+	bodyBytes  *prometheus.CounterVec // route; as sent
+	bodyMemory prometheus.GaugeFunc
+	received   *prometheus.CounterVec // route
+	bytes      *prometheus.CounterVec // route
+	duplicates *prometheus.CounterVec // route
+	damaged    *prometheus.CounterVec // route
+	refused    *prometheus.CounterVec // route; records that the store could not keep
+	rejected   *prometheus.CounterVec // route, reason; requests of which nothing was stored
+	rows       *prometheus.CounterVec // route
+}
+
+func newMetrics(reg *prometheus.Registry, memory func() float64) (*metrics, error) {
+	if reg == nil {
+		reg = prometheus.NewRegistry()
+	}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	m := &metrics{
+		requests: counter("trailward_http_requests_total", "Requests that were answered, by route and status code.", "route", "code"),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "trailward_http_request_seconds", Help: "Time from a request's header to the end of its answer.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+		}, []string{"route"}),
+		inFlight:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "trailward_http_in_flight_requests", Help: "Requests that are being answered."}),
+		panics:       prometheus.NewCounter(prometheus.CounterOpts{Name: "trailward_http_panics_total", Help: "Requests that ended in a panic. Every one is a fault of the program."}),
+		authFailures: counter("trailward_auth_failures_total", "Requests without a valid token, by reason: missing, refused, limited, unavailable.", "reason"),
+		foreign:      counter("trailward_http_foreign_requests_total", "Requests refused because a web page of another origin may have sent them, by reason: host, origin.", "reason"),
+		bodyBytes:    counter("trailward_ingest_body_bytes_total", "Bytes of ingest bodies as they were sent.", "route"),
+		bodyMemory: prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "trailward_ingest_body_memory_bytes",
+			Help: "Bytes of request bodies held in memory."}, memory),
+		received:   counter("trailward_ingest_records_received_total", "Records in requests that were within the limits, duplicates included.", "route"),
+		bytes:      counter("trailward_ingest_bytes_stored_total", "Bytes of records newly stored.", "route"),
+		duplicates: counter("trailward_ingest_records_duplicate_total", "Records that were stored before.", "route"),
+		damaged:    counter("trailward_ingest_records_damaged_total", "Records kept as text because they were not whole.", "route"),
+		refused:    counter("trailward_ingest_records_rejected_total", "Records that the store could not keep.", "route"),
+		rejected:   counter("trailward_ingest_requests_rejected_total", "Ingest requests of which nothing was stored, by reason.", "route", "reason"),
+		rows:       counter("trailward_query_rows_total", "Rows handed out.", "route"),
+	}
+	for _, c := range []prometheus.Collector{
+		m.requests, m.seconds, m.inFlight, m.panics, m.authFailures, m.foreign, m.bodyBytes, m.bodyMemory,
+		m.received, m.bytes, m.duplicates, m.damaged, m.refused, m.rejected, m.rows,
+	} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	for _, c := range []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
+		if err := reg.Register(c); err != nil && !isAlreadyRegistered(err) {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	m.handler = promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, DisableCompression: true})
+	return m, nil
+}
+
+func isAlreadyRegistered(err error) bool {
+	_, ok := err.(prometheus.AlreadyRegisteredError)
+	return ok
+}

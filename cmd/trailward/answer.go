@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"trailward/api"
+	"trailward/internal/term"
+	"trailward/query"
+	"trailward/query/plan"
+)
+
+// answer writes all rows in the format and closes them. What it cost is known
+// when all are written.
+func (a *app) answer(rows query.Rows, lang query.Language, output string) (stats query.Stats, err error) {
+	defer func() {
+		if cerr := rows.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	// The first row comes before anything is written: most errors come before it too.
+	more := rows.Next()
+	if !more && rows.Err() != nil {
+		return stats, rows.Err()
+	}
+	out, err := a.encoder(output, lang, rows)
+	if err != nil {
+		return stats, err
+	}
+	for ; more; more = rows.Next() {
+		if err := out.Encode(rows.Values()); err != nil {
+			return stats, err
+		}
+	}
+	// What came before an error is written, so that it is seen how far it got.
+	if err := errors.Join(out.Flush(), rows.Err()); err != nil {
+		return stats, err
+	}
+	if t, ok := out.(*tableEncoder); ok {
+		err = t.table.Close()
+	}
+	return rows.Stats(), err
+}
+
+func (a *app) encoder(output string, lang query.Language, rows query.Rows) (api.RowEncoder, error) {
+	columns := rows.Columns()
+	switch output {
+	case "json":
+		// A server's rows are in this form already.
+		if r, ok := rows.(*remoteRows); ok {
+			return &lineEncoder{bufio.NewWriterSize(a.guarded(), 64<<10), r}, nil
+		}
+		return encode(a.guarded(), api.FormatJSON, lang, columns)
+	case "csv":
+		return encode(a.guarded(), api.FormatCSV, lang, columns)
+	}
+	cols := make([]term.Column, len(columns))
+	for i, c := range columns {
+		cols[i] = term.Column{Name: c.Name, Number: c.Type == plan.Int || c.Type == plan.Float}
+	}
+	return &tableEncoder{term.NewTable(a.stdout, a.width(), cols), make([]string, len(columns)), lang}, nil
+}
+
+// lineEncoder passes on what a server wrote.
+type lineEncoder struct {
+	w    *bufio.Writer
+	rows *remoteRows
+}
+
+func (e *lineEncoder) Encode([]any) error {
+	if _, err := e.w.Write(e.rows.Raw()); err != nil {
+		return err
+	}
+	return e.w.WriteByte('\n')
+}
+
+func (e *lineEncoder) Flush() error { return e.w.Flush() }
+
+// encode makes the encoder of an answer with these columns; the format is one
+// of api's. It is what the server uses, too.
+func encode(w io.Writer, format string, lang query.Language, columns []query.Column) (api.RowEncoder, error) {
+	switch format {
+	case api.FormatJSON:
+		return &textEncoder{w: w, row: query.NewJSON(columns, lang).Append}, nil
+	case api.FormatCSV:
+		c := query.CSV{Lang: lang}
+		return &textEncoder{w: w, buf: c.AppendHeader(nil, columns), row: c.Append}, nil
+	}
+	return nil, fmt.Errorf("encode rows: format %q is not known", format)
+}
+
+// textEncoder gathers rows that an append function writes.
+type textEncoder struct {
+	w   io.Writer
+	buf []byte
+	row func(dst []byte, values []any) []byte
+}
+
+func (e *textEncoder) Encode(values []any) error {
+	e.buf = e.row(e.buf, values)
+	if len(e.buf) < 64<<10 {
+		return nil
+	}
+	return e.Flush()
+}
+
+func (e *textEncoder) Flush() error {
+	_, err := e.w.Write(e.buf)
+	e.buf = e.buf[:0]
+	return err
+}
+
+// tableEncoder writes rows as a table.
+type tableEncoder struct {
+	table *term.Table
+	cells []string
+	lang  query.Language
+}
+
+func (e *tableEncoder) Encode(values []any) error {
+	for i, v := range values {
+		if i < len(e.cells) {
+			e.cells[i], _ = query.Text(v)
+			if b, ok := v.(bool); ok && e.lang == query.SQL {
+				e.cells[i] = strconv.FormatBool(b)
+			}
+		}
+	}
+	return e.table.Row(e.cells)
+}
+
+func (e *tableEncoder) Flush() error { return e.table.Flush() }
+
+// guarded is stdout, but a terminal is protected from what records hold.
+func (a *app) guarded() io.Writer {
+	if f := fileOf(a.stdout); f != nil {
+		return term.Guard(f)
+	}
+	return a.stdout
+}
+
+// fileOf gives the file below w, or nil when there is none.
+func fileOf(w io.Writer) *os.File {
+	f, _ := w.(*os.File)
+	return f
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"sort"
+	"text/tabwriter"
+
+	"github.com/dustin/go-humanize"
+
+	"trailward"
+	"trailward/api"
+	"trailward/internal/term"
+)
+
+type ingestCmd struct {
+	placeFlags `embed:""`
+	Group      string   `required:"" placeholder:"G" help:"Log group to put the records into."`
+	Stream     string   `placeholder:"S" help:"Log stream; default: one for each file, named after it."`
+	Kind       string   `default:"auto" placeholder:"KIND" help:"Kind of the records (${kinds}); auto finds it by content."`
+	Output     string   `enum:"text,json" default:"text" help:"How to write the summary: text, or json: one object."`
+	Files      []string `arg:"" name:"file" help:"Files, folders and archives; - is stdin. Packed ones (.gz, .zst, tar, zip) are unpacked."`
+}
+
+func (ingestCmd) Help() string {
+	return `Loading the same again adds nothing. What cannot be read as what it claims to be is kept as text and counted as damaged.
+
+Examples:
+
+  trailward ingest --group /eks/prod/audit audit.log
+  trailward ingest --group /aws/cloudtrail s3-copy/AWSLogs/
+  journalctl -o json | trailward ingest --group /hosts/journal --stream $(hostname) -
+  trailward ingest --server http://127.0.0.1:7300 --group /hosts/syslog /var/log/auth.log*`
+}
+
+func (c *ingestCmd) Run(a *app) error {
+	job := ingestJob{group: c.Group, stream: c.Stream, paths: c.Files}
+	if c.Kind != "auto" {
+		job.kind = trailward.Kind(c.Kind)
+		if !job.kind.Valid() {
+			return usagef("--kind %s: no kind is named so: want auto or one of %s", c.Kind, kindNames())
+		}
+	}
+	return a.withPlace(&c.placeFlags, true, func(b backend) error {
+		job.stdin = a.stdin
+		job.progress = term.NewProgress(fileOf(a.stderr), "records")
+		job.warn = func(what string) {
+			job.progress.Clear()
+			fmt.Fprintln(a.stderr, "trailward: ingest:", term.Clean(what))
+		}
+		sum, err := b.Ingest(a.ctx, job)
+		job.progress.Close()
+		// With an error too: what was stored until then is stored.
+		if werr := c.summary(a.stdout, sum, err != nil); err == nil {
+			err = werr
+		}
+		return err
+	})
+}
+
+// summary writes what became of the records. After an error that came before
+// anything was stored there is nothing to say.
+func (c *ingestCmd) summary(w io.Writer, sum api.IngestResult, failed bool) error {
+	if failed && sum.Records == 0 && sum.Duplicates == 0 && sum.Rejected == 0 {
+		return nil
+	}
+	if sum.Damaged == nil {
+		sum.Damaged = map[string]int64{}
+	}
+	if sum.Kinds == nil {
+		sum.Kinds = map[trailward.Kind]int64{}
+	}
+	if c.Output == "json" {
+		return json.NewEncoder(w).Encode(sum)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	row := func(n int64, what string) { fmt.Fprintf(t, "%s\t %s\n", humanize.Comma(n), what) }
+	row(sum.Records, "records, "+humanize.Bytes(uint64(max(sum.Bytes, 0))))
+	for _, k := range trailward.Kinds {
+		if n := sum.Kinds[k]; n > 0 {
+			row(n, "of kind "+string(k))
+		}
+	}
+	if sum.Duplicates > 0 {
+		row(sum.Duplicates, "duplicates, not stored again")
+	}
+	var reasons []string
+	for r := range sum.Damaged {
+		reasons = append(reasons, r)
+	}
+	sort.Strings(reasons)
+	for _, r := range reasons {
+		row(sum.Damaged[r], "damaged: "+r)
+	}
+	if sum.Rejected > 0 {
+		row(sum.Rejected, "rejected")
+	}
+	return t.Flush()
+}

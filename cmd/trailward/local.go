@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"trailward"
+	"trailward/api"
+	"trailward/format"
+	"trailward/intake"
+	"trailward/internal/vfs"
+	"trailward/query"
+	"trailward/shape"
+	"trailward/store"
+	"trailward/store/seal"
+)
+
+const (
+	// keyName is the key file's name in the data directory, where it lies when
+	// nothing else is said.
+	keyName = "trailward.key"
+	// engineDrain is how long running queries may take to end when the data
+	// directory is closed.
+	engineDrain = 10 * time.Second
+)
+
+// local is a data directory that this process has open: the store, intake
+// before it and the query engine over it. It is a backend for commands, and
+// what a server serves. It is safe for concurrent use.
+type local struct {
+	loc       location
+	store     *store.Store
+	preparers sync.Pool // of *intake.Preparer
+
+	// The engine is made with the first question: loading files needs none.
+	engine      func() (*query.Engine, error)
+	engineUsed  bool
+	engineMutex sync.Mutex // guards engineUsed
+}
+
+// openLocal opens the data directory. With create, it is made when it is not
+// there, with its key file. It is refused while another process has it open.
+func openLocal(ctx context.Context, loc location, create bool, log *slog.Logger) (*local, error) {
+	exists, err := isStore(loc.data)
+	if err != nil {
+		return nil, fmt.Errorf("open data directory: %w", err)
+	}
+	if !exists {
+		if !create {
+			return nil, fmt.Errorf("there is no store in %s: name one with --data DIR or --server URL, or load files with `trailward ingest`", loc.data)
+		}
+		if err := os.MkdirAll(loc.data, 0o700); err != nil {
+			return nil, fmt.Errorf("make data directory: %w", err)
+		}
+	}
+	keys, err := openKeys(loc, !exists, log)
+	if err != nil {
+		return nil, err
+	}
+	st, replayed, err := store.Open(ctx, store.Options{Dir: loc.data, Provider: keys, Format: recordFormat(), Logger: log})
+	if errors.Is(err, vfs.ErrLocked) {
+		return nil, fmt.Errorf("data directory %s is in use by another process: if that is a server, ask it with --server URL, else wait for its end", loc.data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if replayed.TornBytes > 0 || len(replayed.Damaged) > 0 {
+		log.Warn("the WAL was not whole", slog.Int64("torn_bytes", replayed.TornBytes), slog.Any("damaged", replayed.Damaged))
+	}
+	l := &local{loc: loc, store: st}
+	l.preparers.New = func() any { return intake.NewPreparer() }
+	l.engine = sync.OnceValues(func() (*query.Engine, error) {
+		return query.New(query.Options{Snapshot: l.snapshot})
+	})
+	return l, nil
+}
+
+// isStore reports whether there is a store in dir: a folder that holds no more
+// than our key and tokens is none yet.
+func isStore(dir string) (bool, error) {
+	_, err := os.Stat(filepath.Join(dir, "store.key"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// openKeys opens the key-encryption keys: those in the environment, else the
+// key file, which is made for a new store.
+func openKeys(loc location, create bool, log *slog.Logger) (*seal.Keys, error) {
+	keys, ok, err := seal.KeysFromEnvironment()
+	if ok || err != nil {
+		return keys, err
+	}
+	path := loc.keyPath()
+	keys, err = seal.OpenKeyFile(path)
+	if create && errors.Is(err, fs.ErrNotExist) {
+		if keys, err = seal.CreateKeyFile(path); err == nil && within(loc.data, path) {
+			log.Warn("the key file was made beside the data: whoever gets both can read all; keep it elsewhere with --key-file FILE, and keep a copy", slog.String("file", path))
+		}
+	}
+	return keys, err
+}
+
+// keyPath is where the key file lies.
+func (l location) keyPath() string {
+	if l.keyFile != "" {
+		return l.keyFile
+	}
+	return filepath.Join(l.data, keyName)
+}
+
+// recordFormat is what the store must know of what records mean.
+func recordFormat() store.Format {
+	return store.Format{
+		Taker: func() func(*trailward.Record) shape.Taken {
+			p := intake.NewPreparer()
+			return p.Take
+		},
+		Opaque:   intake.Opaque,
+		KeyPaths: format.KeyPaths,
+		Content:  format.Content,
+	}
+}
+
+// IngestBatch stores one batch; nil means that it is durable.
+func (l *local) IngestBatch(ctx context.Context, r api.IngestRequest) (api.IngestResult, error) {
+	p := l.preparers.Get().(*intake.Preparer)
+	defer l.preparers.Put(p)
+	arrival := time.Now()
+	batch := &store.Batch{Group: r.Group, ID: r.BatchID, Principal: r.Principal, Stream: r.Stream, Body: r.BodyHash, Records: make([]trailward.Record, len(r.Records))}
+	damaged := map[string]int64{}
+	for i := range r.Records {
+		rec, _, reason := prepare(p, r.Records[i], r.Kind, r.Group, r.Stream, arrival)
+		if reason != "" {
+			damaged[reason]++
+		}
+		batch.Records[i] = rec
+	}
+	res, err := l.store.Append(ctx, batch)
+	if err != nil {
+		return api.IngestResult{}, apiError(err)
+	}
+	if res.Records == 0 {
+		clear(damaged) // it was counted when the records were stored
+	}
+	return api.IngestResult{Records: res.Records, Bytes: res.Bytes, Duplicates: res.Duplicates, Damaged: damaged, Kinds: res.Kinds}, nil
+}
+
+// prepare makes a record of what a source framed. bound, if not empty, is the
+// only kind that the record may get; what is not of it is kept as text. reason
+// says why it is, if it is.
+func prepare(p *intake.Preparer, f trailward.Framed, bound trailward.Kind, group, stream string, arrival time.Time) (rec trailward.Record, t shape.Taken, reason string) {
+	if f.Damaged != "" {
+		f.Kind, f.Columns = trailward.KindText, nil
+		rec, t, _ = p.Prepare(&f, group, stream, arrival)
+		return rec, t, f.Damaged
+	}
+	if f.Kind == "" {
+		f.Kind = bound
+	}
+	rec, t, reason = p.Prepare(&f, group, stream, arrival)
+	if bound != "" && rec.Kind != bound && rec.Kind != f.Kind && rec.Kind != trailward.KindText {
+		rec.Kind, rec.Columns = trailward.KindText, nil
+		t = p.Take(&rec)
+	}
+	return rec, t, reason
+}
+
+// apiError gives an error of the store the sentinel by which the HTTP server
+// chooses its answer.
+func apiError(err error) error {
+	for _, m := range []struct{ ours, theirs error }{
+		{store.ErrBatchConflict, api.ErrBatchConflict}, {store.ErrOverloaded, api.ErrOverloaded},
+		{store.ErrNoSpace, api.ErrUnavailable}, {store.ErrClosed, api.ErrUnavailable},
+	} {
+		if errors.Is(err, m.ours) {
+			return fmt.Errorf("%w: %w", m.theirs, err)
+		}
+	}
+	return err
+}
+
+// Query begins a question.
+func (l *local) Query(ctx context.Context, r query.Request) (query.Rows, error) {
+	l.engineMutex.Lock()
+	l.engineUsed = true
+	l.engineMutex.Unlock()
+	e, err := l.engine()
+	if err != nil {
+		return nil, err
+	}
+	return e.Query(ctx, r)
+}
+
+// Cat calls fn with the records of a group, or of one stream of it.
+func (l *local) Cat(ctx context.Context, group, stream string, fn func(raw []byte) error) error {
+	found := false
+	err := l.store.Cat(group, stream, func(r *trailward.Record) error {
+		found = true
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return fn(r.Raw)
+	})
+	if err == nil && !found {
+		what := "group " + group
+		if stream != "" {
+			what = "stream " + stream + " of " + what
+		}
+		return fmt.Errorf("%w: %s has no records; `trailward groups` lists the groups", api.ErrNotFound, what)
+	}
+	return err
+}
+
+// Ready says why the store cannot serve now; nil: it can.
+func (l *local) Ready(context.Context) error {
+	snap, err := l.store.Snapshot(store.Selection{Groups: []string{"trailward/"}})
+	if err != nil {
+		return err
+	}
+	return snap.Close()
+}
+
+// Close closes the engine and the store; the directory is free for the next
+// process.
+func (l *local) Close() error {
+	l.engineMutex.Lock()
+	used := l.engineUsed
+	l.engineMutex.Unlock()
+	var err error
+	if used {
+		if e, eerr := l.engine(); eerr == nil {
+			ctx, stop := context.WithTimeout(context.Background(), engineDrain)
+			defer stop()
+			err = e.Close(ctx)
+		}
+	}
+	return errors.Join(err, l.store.Close())
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"trailward"
+	"trailward/api"
+	"trailward/internal/term"
+	"trailward/query"
+)
+
+// maxQueryText is the most that a query on stdin may have, in bytes. Each
+// language has a lower limit of its own.
+const maxQueryText = 1 << 20
+
+// answerFlags say which records a question is about and how its answer is written.
+type answerFlags struct {
+	Group  []string `sep:"none" placeholder:"G" help:"Log group to look at; a * at the end takes all that begin so. Repeat for more. Default: all."`
+	Start  string   `placeholder:"T" help:"From this event time on: RFC 3339, epoch seconds or milliseconds, or before now (-1h, -2d). Default: no bound."`
+	End    string   `placeholder:"T" help:"Up to and with this event time. Default: no bound."`
+	Stats  bool     `help:"Write what the answer cost to stderr, as one line of JSON."`
+	Output string   `enum:"table,json,csv" default:"table" help:"table, json (an object a line) or csv."`
+}
+
+type queryCmd struct {
+	placeFlags  `embed:""`
+	answerFlags `embed:""`
+	Query       string `arg:"" help:"The query; - reads it from stdin."`
+}
+
+func (queryCmd) Help() string {
+	return `The language is that of CloudWatch Logs Insights: commands joined by |. Values in json are strings, as CloudWatch gives them; a field that a record does not have is left out.
+
+Examples:
+
+  trailward query 'stats count(*) as n by @kind'
+  trailward query --group '/eks/*' --start -1h 'filter verb = "delete" | fields @timestamp, user.username, objectRef.name'
+  trailward query --output json 'filter @message like /denied/ | limit 20' | jq .
+  trailward query - < question.txt`
+}
+
+func (c *queryCmd) Run(a *app) error {
+	return a.question(&c.placeFlags, &c.answerFlags, query.Insights, c.Query, nil)
+}
+
+type sqlCmd struct {
+	placeFlags  `embed:""`
+	answerFlags `embed:""`
+	Table       map[string]string `sep:"none" placeholder:"NAME=KIND" help:"A further name for the table of a kind, for queries written elsewhere. Repeat for more."`
+	SQL         string            `arg:"" name:"sql" help:"One SELECT; - reads it from stdin."`
+}
+
+func (sqlCmd) Help() string {
+	return `Tables: k8s_audit, cloudtrail, vpc_flow, dns, waf, linux_audit, syslog, journal, container, json, text, and logs over all. The dialect is Athena's; names of columns are Athena's too, in lower case. Values in json are typed.
+
+Examples:
+
+  trailward sql "SELECT eventname, count(*) AS n FROM cloudtrail GROUP BY eventname ORDER BY n DESC LIMIT 10"
+  trailward sql --output csv "SELECT srcaddr, sum(bytes) AS bytes FROM vpc_flow WHERE action = 'ACCEPT' GROUP BY srcaddr" > bytes.csv
+  trailward sql --table my_trail=aws.cloudtrail "SELECT count(*) FROM my_trail"`
+}
+
+func (c *sqlCmd) Run(a *app) error {
+	for name, kind := range c.Table {
+		if !trailward.Kind(kind).Valid() {
+			return usagef("--table %s=%s: no kind is named so: want one of %s", name, kind, kindNames())
+		}
+	}
+	return a.question(&c.placeFlags, &c.answerFlags, query.SQL, c.SQL, c.Table)
+}
+
+// question asks and writes the answer.
+func (a *app) question(place *placeFlags, f *answerFlags, lang query.Language, text string, tables map[string]string) error {
+	if text == "-" {
+		b, err := io.ReadAll(io.LimitReader(a.stdin, maxQueryText+1))
+		if err != nil {
+			return fmt.Errorf("read the query from stdin: %w", err)
+		}
+		if len(b) > maxQueryText {
+			return usagef("the query on stdin is longer than %d bytes", maxQueryText)
+		}
+		text = string(b)
+	}
+	now := time.Now()
+	r := query.Request{Language: lang, Text: text, Groups: f.Group, Now: now, Tables: tables}
+	var err error
+	if r.Start, err = parseTime("--start", f.Start, now); err != nil {
+		return err
+	}
+	if r.End, err = parseTime("--end", f.End, now); err != nil {
+		return err
+	}
+	if !r.Start.IsZero() && !r.End.IsZero() && r.End.Before(r.Start) {
+		return usagef("--end %s is before --start %s", f.End, f.Start)
+	}
+	return a.with(place, func(b backend) error {
+		rows, err := b.Query(a.ctx, r)
+		if err != nil {
+			return withText(err, text)
+		}
+		stats, err := a.answer(rows, lang, f.Output)
+		if err != nil {
+			return withText(err, text)
+		}
+		if f.Stats {
+			return json.NewEncoder(a.stderr).Encode(stats)
+		}
+		return nil
+	})
+}
+
+// width is that of the terminal that stdout is, or 0.
+func (a *app) width() int {
+	f := fileOf(a.stdout)
+	if f == nil {
+		return 0
+	}
+	return term.Width(f)
+}
+
+// parseTime reads the value of a flag that is a time; none is the zero time.
+func parseTime(flag, value string, now time.Time) (time.Time, error) {
+	if value == "" {
+		return time.Time{}, nil
+	}
+	t, err := api.ParseTime(value, now)
+	if err != nil {
+		return time.Time{}, usagef("%s %q: %w", flag, value, err)
+	}
+	return t, nil
+}
+
+// point writes the line of the query that the fault is on, and a caret below
+// the column.
+func (f *faultIn) point(w io.Writer) {
+	if f.fault.Line < 1 || f.fault.Col < 1 {
+		return
+	}
+	lines := strings.Split(f.text, "\n")
+	if f.fault.Line > len(lines) {
+		return
+	}
+	line := strings.TrimSuffix(lines[f.fault.Line-1], "\r")
+	at := 0 // byte offset of the column
+	for n := 1; n < f.fault.Col && at < len(line); n++ {
+		_, size := utf8.DecodeRuneInString(line[at:])
+		at += size
+	}
+	before, after := term.Clean(line[:at]), term.Clean(line[at:])
+	// A long line is shown from a little before the fault on.
+	const most = 60
+	for term.StringWidth(before) > most {
+		_, size := utf8.DecodeRuneInString(before)
+		before = before[size:]
+	}
+	fmt.Fprintf(w, "  %s%s\n", before, term.Truncate(after, most))
+	fmt.Fprintf(w, "  %s^\n", strings.Repeat(" ", term.StringWidth(before)))
+}
+
+func kindNames() string {
+	var names []string
+	for _, k := range trailward.Kinds {
+		names = append(names, string(k))
+	}
+	return strings.Join(names, ", ")
+}

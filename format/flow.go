@@ -1,0 +1,187 @@
+package format
+
+import (
+	"bytes"
+	"strings"
+
+	"trailward"
+)
+
+// FlowColumns are the fields of a flow log's default format (version 2) in
+// their order, which cannot be altered (VPC user guide, "Flow log records").
+var FlowColumns = []string{
+	"version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport",
+	"protocol", "packets", "bytes", "start", "end", "action", "log-status",
+}
+
+// flowNames are the field names that AWS has documented for VPC (v2 to v11)
+// and transit gateway (v6) flow logs. true: the name is a flow log's and no
+// word of other texts.
+var flowNames = func() map[string]bool {
+	m := map[string]bool{
+		"version": false, "protocol": false, "packets": false, "bytes": false, "start": false, "end": false,
+		"action": false, "type": false, "region": false,
+	}
+	for _, n := range strings.Fields(`account-id interface-id srcaddr dstaddr srcport dstport log-status
+		vpc-id subnet-id instance-id tcp-flags pkt-srcaddr pkt-dstaddr az-id sublocation-type sublocation-id
+		pkt-src-aws-service pkt-dst-aws-service flow-direction traffic-path ecs-cluster-arn ecs-cluster-name
+		ecs-container-instance-arn ecs-container-instance-id ecs-container-id ecs-second-container-id
+		ecs-service-name ecs-task-definition-arn ecs-task-arn ecs-task-id reject-reason resource-id
+		encryption-status instance-tag instance-tag-2 interface-tag interface-tag-2 asg-tag asg-tag-2
+		interface-type next-hop-interface-id next-hop-subnet-id next-hop-az-id next-hop-vpc-id
+		next-hop-interface-type resource-type tgw-id tgw-attachment-id tgw-src-vpc-account-id
+		tgw-dst-vpc-account-id tgw-src-vpc-id tgw-dst-vpc-id tgw-src-subnet-id tgw-dst-subnet-id tgw-src-eni
+		tgw-dst-eni tgw-src-az-id tgw-dst-az-id tgw-pair-attachment-id packets-lost-no-route
+		packets-lost-blackhole packets-lost-mtu-exceeded packets-lost-ttl-expired`) {
+		m[n] = true
+	}
+	return m
+}()
+
+// maxFlowColumns bounds a header; AWS has some sixty fields.
+const maxFlowColumns = 256
+
+// FlowHeader returns the columns that a flow log's header line names, in
+// order, or nil when the line is no such header. A header is two or more
+// different names of lower-case letters, digits and '-', more than half of
+// them documented ones and at least one of these used by nothing but flow
+// logs; names that AWS adds later are taken as they are.
+func FlowHeader(line []byte) []string {
+	if len(line) < 3 || line[0] < 'a' || line[0] > 'z' || len(line) > 64*maxFlowColumns {
+		return nil
+	}
+	// Most lines end here, before anything is allocated.
+	if i := bytes.IndexByte(line, ' '); i < 0 || i > 40 {
+		return nil
+	} else if _, ok := flowNames[string(line[:i])]; !ok && bytes.IndexByte(line[:i], '-') < 0 {
+		return nil
+	}
+	var cols []string
+	known, sure := 0, false
+	for word := range bytes.FieldsSeq(line) {
+		if len(cols) == maxFlowColumns {
+			return nil
+		}
+		for i, c := range word {
+			if (c < 'a' || c > 'z') && (i == 0 || c != '-' && (c < '0' || c > '9')) {
+				return nil
+			}
+		}
+		s, ok := flowNames[string(word)]
+		if ok {
+			known++
+			sure = sure || s
+		}
+		for _, c := range cols {
+			if c == string(word) {
+				return nil
+			}
+		}
+		cols = append(cols, string(word))
+	}
+	if len(cols) < 2 || !sure || 2*known <= len(cols) {
+		return nil
+	}
+	return cols
+}
+
+// isDefaultFlow reports whether raw is a line of the default format: exactly
+// 14 words, the first "2", and the ones with a fixed form in that form.
+func isDefaultFlow(raw []byte) bool {
+	if len(raw) < 30 || raw[0] != '2' || raw[1] != ' ' {
+		return false
+	}
+	n := 0
+	for i := 0; i < len(raw); {
+		i = skipBlank(raw, i)
+		if i == len(raw) {
+			break
+		}
+		j := wordEnd(raw, i)
+		w := raw[i:j]
+		ok := true
+		switch n {
+		case 1:
+			ok = allDigits(w) || string(w) == "unknown"
+		case 2:
+			ok = string(w) == "-" || bytes.HasPrefix(w, []byte("eni-"))
+		case 5, 6, 7, 8, 9:
+			ok = string(w) == "-" || allDigits(w)
+		case 10, 11:
+			ok = allDigits(w)
+		case 12:
+			ok = string(w) == "ACCEPT" || string(w) == "REJECT" || string(w) == "-"
+		case 13:
+			ok = string(w) == "OK" || string(w) == "NODATA" || string(w) == "SKIPDATA"
+		case 14:
+			return false
+		}
+		if !ok {
+			return false
+		}
+		n++
+		i = j
+	}
+	return n == 14
+}
+
+// splitFlow names the words of a flow log line. It runs over every byte of
+// every flow log, so it allocates nothing and looks at each byte once.
+func splitFlow(raw []byte, columns []string, dst []trailward.Field) ([]trailward.Field, bool) {
+	if columns == nil {
+		columns = FlowColumns
+	}
+	base, n, i := len(dst), 0, 0
+	for {
+		for i < len(raw) && raw[i] <= ' ' {
+			if c := raw[i]; c != ' ' && c != '\t' && (c != '\r' || i != len(raw)-1) {
+				return dst[:base], false
+			}
+			i++
+		}
+		if i == len(raw) {
+			break
+		}
+		if n == len(columns) {
+			return dst[:base], false
+		}
+		start := i
+		for i < len(raw) && raw[i] > ' ' {
+			i++
+		}
+		if i != start+1 || raw[start] != '-' {
+			dst = append(dst, trailward.Field{Path: columns[n], Start: start, End: i})
+		}
+		n++
+	}
+	if n != len(columns) || n == 0 {
+		return dst[:base], false
+	}
+	return dst, true
+}
+
+// skipBlank returns the place of the first byte at or after i that is neither
+// a space nor a tab nor a CR at the end of the line.
+func skipBlank(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\r' && i == len(b)-1) {
+		i++
+	}
+	return i
+}
+
+// wordEnd returns where the word that begins at i ends.
+func wordEnd(b []byte, i int) int {
+	for i < len(b) && b[i] > ' ' {
+		i++
+	}
+	return i
+}
+
+func allDigits(b []byte) bool {
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return len(b) > 0
+}

@@ -1,0 +1,318 @@
+package athena
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// call is one function call that is being translated.
+type call struct {
+	r    *rewriter
+	s    *scope
+	name string // in lower case
+	node node   // the call, with its arguments not yet rewritten
+	raw  []node // the arguments as written
+	args []operand
+	loc  int
+}
+
+func (c *call) fault(format string, args ...any) error {
+	return c.r.fault(c.loc, c.name+": "+format, args...)
+}
+
+// function says how calls of one function are translated.
+type function struct {
+	min, max int // arguments; max < 0: any number
+	// agg says that it is an aggregate: it may have DISTINCT, FILTER and ORDER BY.
+	agg bool
+	// lambda lists the arguments that are lambdas; they are left in raw.
+	lambda []int
+	build  func(c *call) (operand, error)
+}
+
+// call translates a function call.
+func (r *rewriter) call(n node, s *scope, loc int) (operand, error) {
+	name := strings.ToLower(str(n, "function_name"))
+	if op, ok, err := r.arithmetic(n, name, s, loc); ok || err != nil {
+		return op, err
+	}
+	if name == "element_at" || name == "struct_extract" {
+		if base, keys := chain(n); len(keys) > 0 {
+			return r.chained(base, keys, s, loc)
+		}
+		if c := nodes(n, "children"); len(c) == 2 {
+			return r.subscript(c[0], c[1], s, loc)
+		}
+	}
+	f, ok := functions[name]
+	if !ok {
+		return operand{}, r.src.fault(loc, fmt.Sprintf("function %q is not known", name), nearestHint(name, functionNames))
+	}
+	c := &call{r: r, s: s, name: name, node: n, raw: nodes(n, "children"), loc: loc}
+	if len(c.raw) < f.min || f.max >= 0 && len(c.raw) > f.max {
+		return operand{}, c.fault("%d arguments; it takes %s", len(c.raw), argCount(f))
+	}
+	if !f.agg {
+		d, _ := n["distinct"].(bool)
+		if d || obj(n, "filter") != nil || len(list(obj(n, "order_bys"), "orders")) > 0 {
+			return operand{}, c.fault("it is no aggregate: it takes no DISTINCT, FILTER or ORDER BY")
+		}
+	}
+	c.args = make([]operand, len(c.raw))
+	for i, a := range c.raw {
+		if str(a, "alias") != "" {
+			return operand{}, c.fault("named arguments are not supported")
+		}
+		if slices.Contains(f.lambda, i) {
+			if str(a, "class") != "LAMBDA" {
+				return operand{}, c.fault("argument %d must be a lambda: x -> …", i+1)
+			}
+			continue
+		}
+		var err error
+		if c.args[i], err = r.expr(a, s, loc); err != nil {
+			return operand{}, err
+		}
+	}
+	if f.agg {
+		if flt := obj(n, "filter"); flt != nil {
+			e, err := r.expr(flt, s, loc)
+			if err != nil {
+				return operand{}, err
+			}
+			n["filter"] = e.node
+		}
+		for _, o := range nodes(obj(n, "order_bys"), "orders") {
+			e, err := r.expr(obj(o, "expression"), s, loc)
+			if err != nil {
+				return operand{}, err
+			}
+			o["expression"] = e.node
+		}
+	}
+	return f.build(c)
+}
+
+func argCount(f function) string {
+	switch {
+	case f.max < 0:
+		return fmt.Sprintf("%d or more", f.min)
+	case f.min == f.max:
+		return itoa(f.min)
+	}
+	return fmt.Sprintf("%d to %d", f.min, f.max)
+}
+
+func nearestHint(name string, all []string) string {
+	if n := nearest(name, all); n != "" {
+		return "did you mean " + n + "?"
+	}
+	return "the functions that may be used are listed in docs/sql.md"
+}
+
+// arithmetic translates operators that are written as such.
+func (r *rewriter) arithmetic(n node, name string, s *scope, loc int) (operand, bool, error) {
+	op, ok := operators[name]
+	if !ok {
+		return operand{}, false, nil
+	}
+	args, err := r.operands(nodes(n, "children"), s, loc)
+	if err != nil {
+		return operand{}, false, err
+	}
+	if len(args) == 0 || len(args) > 2 {
+		return operand{}, false, r.fault(loc, "operator %s with %d operands", name, len(args))
+	}
+	n["schema"] = ""
+	t := op.typ
+	if name == "||" {
+		if slices.ContainsFunc(args, func(o operand) bool { return o.typ.kind == kList }) {
+			t = commonType(args)
+		}
+	} else if op.number {
+		t = numberType(args)
+		anyTime := slices.ContainsFunc(args, func(o operand) bool {
+			return o.typ.kind == kTime || o.typ.kind == kDate || o.typ.kind == kInterval
+		})
+		for i := range args {
+			if !anyTime {
+				args[i] = asNumber(args[i])
+			} else if args[i].typ.textual() && len(args) == 2 && args[1-i].typ.kind == kInterval {
+				// eventtime - interval '1' hour
+				args[i] = asTime(args[i])
+			}
+		}
+		if anyTime {
+			t = timeArithmetic(args)
+		} else {
+			t = numberType(args)
+		}
+		if name == "/" && t.kind == kInt {
+			n["function_name"] = "//" // Trino divides whole numbers without a fraction
+		}
+	}
+	n["children"] = nodesOf(args)
+	out := operand{node: n, typ: t}
+	if t.kind == kDate {
+		out.node = castNode(n, "DATE", false) // DuckDB makes a timestamp of DATE + INTERVAL
+	}
+	return out, true, nil
+}
+
+func numberType(args []operand) typ {
+	t := commonType(args)
+	if t.numeric() {
+		return t
+	}
+	return typ{}
+}
+
+func timeArithmetic(args []operand) typ {
+	if len(args) == 1 {
+		return args[0].typ
+	}
+	a, b := args[0].typ.kind, args[1].typ.kind
+	switch {
+	case a == kTime && b == kTime, a == kInterval && b == kInterval:
+		return typ{kind: kInterval}
+	case a == kTime || b == kTime:
+		return typ{kind: kTime}
+	case (a == kDate && b == kInterval || a == kInterval && b == kDate) && wholeDays(args[0].node) && wholeDays(args[1].node):
+		return typ{kind: kDate}
+	case a == kInterval || b == kInterval:
+		if a == kDate || b == kDate {
+			return typ{kind: kTime}
+		}
+		return typ{kind: kInterval}
+	}
+	return typ{}
+}
+
+// wholeDays says whether n is no interval of hours or less.
+func wholeDays(n node) bool {
+	switch str(n, "function_name") {
+	case "to_hours", "to_minutes", "to_seconds", "to_milliseconds", "to_microseconds":
+		return false
+	}
+	return true
+}
+
+// templates are SQL expressions with "@1", "@2" … in the place of arguments.
+// Their trees are made once by DuckDB's own parser.
+var templates sync.Map // text → node
+
+// template gives the tree of one of our own expressions with its arguments put in.
+func (r *rewriter) template(text string, args ...node) (node, error) {
+	v, ok := templates.Load(text)
+	if !ok {
+		sql := "SELECT " + text
+		answer, err := r.serialize(sql)
+		if err != nil {
+			return nil, fmt.Errorf("parse template %q: %w", text, err)
+		}
+		root, err := decodeTree(answer)
+		if err != nil {
+			return nil, err
+		}
+		stmts := nodes(root, "statements")
+		if len(stmts) != 1 {
+			return nil, fmt.Errorf("parse template %q: %s", text, str(root, "error_message"))
+		}
+		sel := nodes(obj(stmts[0], "node"), "select_list")
+		if len(sel) != 1 {
+			return nil, fmt.Errorf("parse template %q: %d expressions", text, len(sel))
+		}
+		forgetLocations(sel[0])
+		v, _ = templates.LoadOrStore(text, sel[0])
+	}
+	out, _ := fill(clone(v), args).(node)
+	return out, nil
+}
+
+func forgetLocations(v any) {
+	switch v := v.(type) {
+	case node:
+		if _, ok := v["query_location"]; ok {
+			v["query_location"] = noLocation
+		}
+		for _, x := range v {
+			forgetLocations(x)
+		}
+	case []any:
+		for _, x := range v {
+			forgetLocations(x)
+		}
+	}
+}
+
+// fill replaces the references "@1", "@2" … in a template's tree.
+func fill(v any, args []node) any {
+	switch v := v.(type) {
+	case node:
+		if names := strs(v, "column_names"); len(names) == 1 && len(names[0]) == 2 && names[0][0] == '@' {
+			if i := int(names[0][1] - '1'); i >= 0 && i < len(args) {
+				return clone(args[i])
+			}
+		}
+		for k, x := range v {
+			v[k] = fill(x, args)
+		}
+	case []any:
+		for i, x := range v {
+			v[i] = fill(x, args)
+		}
+	}
+	return v
+}
+
+// lambda rewrites a lambda argument whose parameters have the given types, and
+// gives it and the type of its body.
+func (c *call) lambda(i int, params ...typ) (node, typ, error) {
+	n := c.raw[i]
+	loc := location(n, c.loc)
+	lhs := obj(n, "lhs")
+	var names []string
+	switch str(lhs, "class") {
+	case "COLUMN_REF":
+		names = strs(lhs, "column_names")
+		if len(names) != 1 {
+			return nil, typ{}, c.r.fault(loc, "malformed lambda: expected x -> … or (x, y) -> …")
+		}
+	case "FUNCTION":
+		if str(lhs, "function_name") != "row" {
+			return nil, typ{}, c.r.fault(loc, "malformed lambda: expected x -> … or (x, y) -> …")
+		}
+		for _, p := range nodes(lhs, "children") {
+			one := strs(p, "column_names")
+			if len(one) != 1 {
+				return nil, typ{}, c.r.fault(loc, "malformed lambda: expected x -> … or (x, y) -> …")
+			}
+			names = append(names, one[0])
+		}
+	default:
+		return nil, typ{}, c.r.fault(loc, "malformed lambda: expected x -> … or (x, y) -> …")
+	}
+	if len(names) != len(params) {
+		return nil, typ{}, c.r.fault(loc, "the lambda of %s takes %d parameters, not %d", c.name, len(params), len(names))
+	}
+	in := &scope{outer: c.s, params: map[string]typ{}}
+	for j, name := range names {
+		if strings.HasPrefix(name, "@") {
+			return nil, typ{}, c.r.fault(loc, "lambda parameter %q begins with @", name)
+		}
+		in.params[strings.ToLower(name)] = params[j]
+	}
+	if len(in.params) != len(names) {
+		return nil, typ{}, c.r.fault(loc, "two lambda parameters have one name")
+	}
+	body, err := c.r.expr(obj(n, "expr"), in, loc)
+	if err != nil {
+		return nil, typ{}, err
+	}
+	out := maps.Clone(n)
+	out["expr"] = body.node
+	return out, body.typ, nil
+}

@@ -1,0 +1,419 @@
+package athena
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"trailward/query/plan"
+)
+
+// The lexer pass before DuckDB's parser. It changes spelling only, never
+// meaning: what Athena's users write and DuckDB's grammar has no place for.
+//
+//   - `name` becomes "name";
+//   - the placeholders in which published CloudTrail Lake queries name their
+//     table ($EDS_ID, <event-data-store-id>, a bare UUID) become quoted names;
+//   - if(c, a) becomes trino_if(c, a), since DuckDB's IF wants three arguments;
+//   - the types ARRAY(t), ROW(t, …) and MAP(k, v) take DuckDB's spelling;
+//   - first_value(x) IGNORE NULLS OVER becomes first_value(x IGNORE NULLS) OVER.
+//
+// Nothing that is refused later depends on this pass: the guard judges the
+// tree that DuckDB's own parser makes of its result.
+
+type tokenKind uint8
+
+const (
+	tokWord   tokenKind = iota // a name or keyword without quotes
+	tokQuoted                  // "name"
+	tokTick                    // `name`
+	tokString                  // '…', with its prefix if any
+	tokNumber
+	tokPunct // one character
+)
+
+type token struct {
+	kind       tokenKind
+	start, end int // bytes in the text
+}
+
+// edit replaces text[start:end].
+type edit struct {
+	start, end int
+	with       string
+}
+
+// source is a query's text before and after the lexer pass.
+type source struct {
+	text   string // as the user wrote it
+	sql    string // what DuckDB parses
+	edits  []edit // in order, over text
+	starts []int  // where each edit's replacement begins in sql
+}
+
+// newSource runs the pass.
+func newSource(text string) (*source, error) {
+	s := &source{text: text}
+	toks, err := s.tokens()
+	if err != nil {
+		return nil, err
+	}
+	s.edits = rewriteTokens(text, toks)
+	var b strings.Builder
+	at := 0
+	for _, e := range s.edits {
+		b.WriteString(text[at:e.start])
+		s.starts = append(s.starts, b.Len())
+		b.WriteString(e.with)
+		at = e.end
+	}
+	b.WriteString(text[at:])
+	s.sql = b.String()
+	return s, nil
+}
+
+// original turns an offset in s.sql into one in s.text.
+func (s *source) original(off int) int {
+	shift := 0
+	for i, e := range s.edits {
+		if off < s.starts[i] {
+			break
+		}
+		if off < s.starts[i]+len(e.with) {
+			return e.start
+		}
+		shift += (e.end - e.start) - len(e.with)
+	}
+	return off + shift
+}
+
+// fault makes an error at a byte offset of s.sql; a negative offset leaves
+// the place out.
+func (s *source) fault(off int, msg, hint string) *plan.Error {
+	e := &plan.Error{Msg: msg, Hint: hint}
+	if off < 0 || off > len(s.sql) {
+		return e
+	}
+	e.Line, e.Col = position(s.text, s.original(off))
+	return e
+}
+
+// position gives the line and column, in characters from 1, of a byte offset.
+func position(text string, off int) (line, col int) {
+	if off > len(text) {
+		off = len(text)
+	}
+	before := text[:off]
+	line = 1 + strings.Count(before, "\n")
+	before = before[strings.LastIndexByte(before, '\n')+1:]
+	return line, 1 + utf8.RuneCountInString(before)
+}
+
+func wordStart(c byte) bool {
+	return c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
+}
+
+func digit(c byte) bool { return c >= '0' && c <= '9' }
+
+func wordPart(c byte) bool { return wordStart(c) || digit(c) || c == '$' }
+
+// tokens takes s.text apart; white space and comments are left out. The error
+// is a *plan.Error.
+func (s *source) tokens() ([]token, error) {
+	t := s.text
+	at := func(off int, msg, hint string) error {
+		l, c := position(t, off)
+		return &plan.Error{Line: l, Col: c, Msg: msg, Hint: hint}
+	}
+	var toks []token
+	for i := 0; i < len(t); {
+		c := t[i]
+		start := i
+		switch {
+		case c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v':
+			i++
+			continue
+		case strings.HasPrefix(t[i:], "--"):
+			n := strings.IndexByte(t[i:], '\n')
+			if n < 0 {
+				n = len(t) - i
+			}
+			i += n
+			continue
+		case strings.HasPrefix(t[i:], "/*"):
+			depth := 1
+			for i += 2; depth > 0; {
+				if i >= len(t) {
+					return nil, at(start, "comment without an end", "expected */")
+				}
+				switch {
+				case strings.HasPrefix(t[i:], "/*"):
+					depth++
+					i += 2
+				case strings.HasPrefix(t[i:], "*/"):
+					depth--
+					i += 2
+				default:
+					i++
+				}
+			}
+			continue
+		case c == '\'':
+			// E'…' is the only spelling in which a backslash escapes; its prefix
+			// is the word that ends just here.
+			escapes := false
+			if n := len(toks); n > 0 && toks[n-1].kind == tokWord && toks[n-1].end == i {
+				if w := t[toks[n-1].start:i]; len(w) == 1 {
+					escapes = w == "e" || w == "E"
+					start = toks[n-1].start
+					toks = toks[:n-1]
+				}
+			}
+			i++
+			for {
+				if i >= len(t) {
+					return nil, at(start, "string without an end", "expected '")
+				}
+				if t[i] == '\\' && escapes && i+1 < len(t) {
+					i += 2
+					continue
+				}
+				if t[i] == '\'' {
+					if i+1 < len(t) && t[i+1] == '\'' {
+						i += 2
+						continue
+					}
+					i++
+					break
+				}
+				i++
+			}
+			toks = append(toks, token{tokString, start, i})
+		case c == '"' || c == '`':
+			kind := tokQuoted
+			if c == '`' {
+				kind = tokTick
+			}
+			i++
+			for {
+				if i >= len(t) {
+					return nil, at(start, "quoted name without an end", "expected "+string(c))
+				}
+				if t[i] == c {
+					if i+1 < len(t) && t[i+1] == c {
+						i += 2
+						continue
+					}
+					i++
+					break
+				}
+				i++
+			}
+			if i-start == 2 {
+				return nil, at(start, "empty quoted name", "")
+			}
+			toks = append(toks, token{kind, start, i})
+		case wordStart(c):
+			for i < len(t) && wordPart(t[i]) {
+				i++
+			}
+			toks = append(toks, token{tokWord, start, i})
+		case digit(c):
+			for i < len(t) && (wordPart(t[i]) || t[i] == '.') {
+				i++
+			}
+			toks = append(toks, token{tokNumber, start, i})
+		default:
+			i++
+			toks = append(toks, token{tokPunct, start, i})
+		}
+	}
+	return toks, nil
+}
+
+// rewriteTokens finds the edits, in order and without overlap.
+func rewriteTokens(t string, toks []token) []edit {
+	is := func(i int, words ...string) bool {
+		if i < 0 || i >= len(toks) || toks[i].kind != tokWord {
+			return false
+		}
+		for _, w := range words {
+			if strings.EqualFold(t[toks[i].start:toks[i].end], w) {
+				return true
+			}
+		}
+		return false
+	}
+	punct := func(i int, c byte) bool {
+		return i >= 0 && i < len(toks) && toks[i].kind == tokPunct && t[toks[i].start] == c
+	}
+	var out []edit
+	for i := 0; i < len(toks); i++ {
+		k := toks[i]
+		switch {
+		case k.kind == tokTick:
+			name := strings.ReplaceAll(t[k.start+1:k.end-1], "``", "`")
+			out = append(out, edit{k.start, k.end, quoteIdent(name)})
+		case is(i, "from", "join"):
+			if n, end := placeholder(t, toks, i+1); n > 0 {
+				start := toks[i+1].start
+				out = append(out, edit{start, end, quoteIdent(t[start:end])})
+				i += n
+			}
+		case is(i, "if") && punct(i+1, '(') && !punct(i-1, '.'):
+			out = append(out, edit{k.start, k.end, "trino_if"})
+		case is(i, "as") && is(i+1, "array", "row", "map"):
+			if text, n := trinoType(t, toks, i+1, 0); n > 0 && punct(i+1+n, ')') {
+				out = append(out, edit{toks[i+1].start, toks[i+n].end, text})
+				i += n
+			}
+		case punct(i, ')') && is(i+1, "ignore") && is(i+2, "nulls") && is(i+3, "over"):
+			out = append(out, edit{k.start, toks[i+2].end, " IGNORE NULLS)"})
+			i += 2
+		}
+	}
+	return out
+}
+
+// placeholder recognises, at token i, a table name that is no SQL name: $NAME,
+// <text in angle brackets> or words and numbers joined by hyphens. It gives the
+// number of tokens and the end of the text, or 0.
+func placeholder(t string, toks []token, i int) (n, end int) {
+	const maxLen = 128 // bytes; longer is no name
+	if i >= len(toks) {
+		return 0, 0
+	}
+	start := toks[i].start
+	switch {
+	case toks[i].kind == tokPunct && t[start] == '$' && i+1 < len(toks) &&
+		toks[i+1].kind == tokWord && toks[i+1].start == toks[i].end:
+		return 2, toks[i+1].end
+	case toks[i].kind == tokPunct && t[start] == '<':
+		for j := i + 1; j < len(toks); j++ {
+			k := toks[j]
+			if k.end-start > maxLen || k.kind == tokString || strings.Contains(t[start:k.end], "\n") {
+				return 0, 0
+			}
+			if k.kind == tokPunct && t[k.start] == '>' {
+				return j - i + 1, k.end
+			}
+		}
+	case toks[i].kind == tokWord || toks[i].kind == tokNumber:
+		j := i
+		for j+2 < len(toks) && toks[j+1].kind == tokPunct && t[toks[j+1].start] == '-' &&
+			toks[j+1].start == toks[j].end && toks[j+2].start == toks[j+1].end &&
+			(toks[j+2].kind == tokWord || toks[j+2].kind == tokNumber) {
+			j += 2
+		}
+		if j > i && toks[j].end-start <= maxLen {
+			return j - i + 1, toks[j].end
+		}
+	}
+	return 0, 0
+}
+
+// trinoType reads a type at token i and gives DuckDB's spelling of it and the
+// number of tokens, or 0.
+func trinoType(t string, toks []token, i, depth int) (string, int) {
+	if i >= len(toks) || depth > 16 || toks[i].kind != tokWord {
+		return "", 0
+	}
+	word := strings.ToLower(t[toks[i].start:toks[i].end])
+	punct := func(i int, set string) bool {
+		return i < len(toks) && toks[i].kind == tokPunct && strings.IndexByte(set, t[toks[i].start]) >= 0
+	}
+	if word != "array" && word != "row" && word != "map" {
+		// Any other type is copied as it stands, with its parameters and the
+		// words after them (TIMESTAMP(3) WITH TIME ZONE).
+		j, open := i, 0
+		for j < len(toks) {
+			if open == 0 && j > i && punct(j, ",)>") {
+				break
+			}
+			switch {
+			case punct(j, "("):
+				open++
+			case punct(j, ")"):
+				open--
+			case toks[j].kind != tokWord && toks[j].kind != tokNumber && !punct(j, ","):
+				return "", 0
+			}
+			j++
+		}
+		if open != 0 {
+			return "", 0
+		}
+		return t[toks[i].start:toks[j-1].end], j - i
+	}
+	if !punct(i+1, "(<") {
+		return "", 0
+	}
+	j := i + 2
+	var parts, names []string
+	for {
+		name := ""
+		if word == "row" && j+1 < len(toks) && (toks[j].kind == tokQuoted || toks[j].kind == tokWord) && toks[j+1].kind == tokWord {
+			name = t[toks[j].start:toks[j].end]
+			if toks[j].kind == tokWord {
+				name = quoteIdent(name)
+			}
+			if p, n := trinoType(t, toks, j+1, depth+1); n > 0 {
+				parts, names = append(parts, p), append(names, name)
+				j += 1 + n
+			} else {
+				return "", 0
+			}
+		} else {
+			p, n := trinoType(t, toks, j, depth+1)
+			if n == 0 {
+				return "", 0
+			}
+			parts, names = append(parts, p), append(names, "")
+			j += n
+		}
+		if punct(j, ",") {
+			j++
+			continue
+		}
+		if punct(j, ")>") {
+			j++
+			break
+		}
+		return "", 0
+	}
+	n := j - i
+	switch word {
+	case "array":
+		if len(parts) == 1 {
+			return parts[0] + "[]", n
+		}
+	case "map":
+		if len(parts) == 2 {
+			return "MAP(" + parts[0] + ", " + parts[1] + ")", n
+		}
+	case "row":
+		var b strings.Builder
+		b.WriteString("STRUCT(")
+		for i, p := range parts {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			if names[i] == "" {
+				names[i] = quoteIdent("field" + itoa(i))
+			}
+			b.WriteString(names[i] + " " + p)
+		}
+		b.WriteString(")")
+		return b.String(), n
+	}
+	return "", 0
+}
+
+// quoteIdent writes a name as a quoted SQL identifier.
+func quoteIdent(name string) string {
+	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+}
+
+// quoteString writes a value as a SQL string.
+func quoteString(v string) string {
+	return `'` + strings.ReplaceAll(v, `'`, `''`) + `'`
+}

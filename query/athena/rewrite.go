@@ -1,0 +1,549 @@
+package athena
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"trailward"
+	"trailward/query/plan"
+)
+
+// rewriter is one pass over a query's tree. It changes the tree in place. The
+// first pass finds the scans and their fields; the second is given the types
+// that the open scans have.
+type rewriter struct {
+	src       *source
+	serialize func(string) (string, error)
+	own       map[string]trailward.Kind
+	fields    func(trailward.Kind) *fieldSet
+	now       time.Time
+	types     []map[string]plan.Type // by scan, nil in the first pass
+	scans     []*scan
+	derived   int // relations that were given a name
+}
+
+func (r *rewriter) fault(loc int, format string, args ...any) error {
+	return r.src.fault(loc, fmt.Sprintf(format, args...), "")
+}
+
+// query rewrites a SELECT or a set operation and gives its columns.
+func (r *rewriter) query(n node, outer *scope, loc int) ([]outCol, error) {
+	s := &scope{outer: outer}
+	if err := r.ctes(n, s, loc); err != nil {
+		return nil, err
+	}
+	if str(n, "type") == "SET_OPERATION_NODE" {
+		return r.setOperation(n, s, loc)
+	}
+	return r.selectNode(n, s, loc)
+}
+
+// ctes rewrites the entries of WITH, each of which sees those before it.
+func (r *rewriter) ctes(n node, s *scope, loc int) error {
+	for _, e := range nodes(obj(n, "cte_map"), "map") {
+		name := str(e, "key")
+		val := obj(e, "value")
+		if strings.HasPrefix(name, "@") {
+			return r.fault(loc, "WITH name %q begins with @", name)
+		}
+		if _, twice := s.ctes[strings.ToLower(name)]; twice {
+			return r.fault(loc, "WITH name %q is used twice", name)
+		}
+		cols, err := r.query(obj(obj(val, "query"), "node"), &scope{outer: s}, loc)
+		if err != nil {
+			return err
+		}
+		if cols, err = r.rename(cols, strs(val, "aliases"), name, loc); err != nil {
+			return err
+		}
+		if s.ctes == nil {
+			s.ctes = map[string][]outCol{}
+		}
+		s.ctes[strings.ToLower(name)] = cols
+	}
+	return nil
+}
+
+// rename gives columns the names of a column list.
+func (r *rewriter) rename(cols []outCol, names []string, of string, loc int) ([]outCol, error) {
+	if len(names) > len(cols) {
+		return nil, r.fault(loc, "%s has %d columns, but %d names are given", of, len(cols), len(names))
+	}
+	out := slices.Clone(cols)
+	for i, n := range names {
+		out[i].name = n
+	}
+	return out, nil
+}
+
+func (r *rewriter) setOperation(n node, s *scope, loc int) ([]outCol, error) {
+	left, err := r.query(obj(n, "left"), s, loc)
+	if err != nil {
+		return nil, err
+	}
+	right, err := r.query(obj(n, "right"), s, loc)
+	if err != nil {
+		return nil, err
+	}
+	if len(left) != len(right) {
+		return nil, r.fault(loc, "%s of %d and %d columns", str(n, "setop_type"), len(left), len(right))
+	}
+	for i := range left {
+		if left[i].typ.kind != right[i].typ.kind {
+			left[i].typ = typ{}
+			if right[i].typ.textual() {
+				left[i].typ = typ{kind: kText}
+			}
+		}
+	}
+	in := &scope{aliases: map[string]typ{}}
+	for _, c := range left {
+		in.aliases[strings.ToLower(c.name)] = c.typ
+	}
+	return left, r.modifiers(n, in, loc)
+}
+
+func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
+	from, err := r.from(obj(n, "from_table"), s, loc)
+	if err != nil {
+		return nil, err
+	}
+	n["from_table"] = from
+	items, err := r.expandStars(nodes(n, "select_list"), s, loc)
+	if err != nil {
+		return nil, err
+	}
+	s.aliases = map[string]typ{}
+	out := make([]outCol, 0, len(items))
+	selected := make([]any, 0, len(items))
+	for i, item := range items {
+		e, err := r.expr(item, s, loc)
+		if err != nil {
+			return nil, err
+		}
+		name := str(item, "alias")
+		if name == "" {
+			name = e.label
+		}
+		if name == "" {
+			name = "_col" + itoa(i) // as Athena does
+		}
+		e.node["alias"] = name
+		selected = append(selected, e.node)
+		out = append(out, outCol{name, e.typ})
+		if str(item, "alias") != "" || e.label != "" {
+			if _, have := s.aliases[strings.ToLower(name)]; !have {
+				s.aliases[strings.ToLower(name)] = e.typ
+			}
+		}
+	}
+	n["select_list"] = selected
+	for _, k := range []string{"where_clause", "having", "qualify"} {
+		if c := obj(n, k); c != nil {
+			e, err := r.expr(c, s, loc)
+			if err != nil {
+				return nil, err
+			}
+			n[k] = e.node
+		}
+	}
+	groups, err := r.exprList(nodes(n, "group_expressions"), s, loc)
+	if err != nil {
+		return nil, err
+	}
+	n["group_expressions"] = groups
+	return out, r.modifiers(n, s, loc)
+}
+
+// modifiers rewrites ORDER BY, LIMIT and OFFSET.
+func (r *rewriter) modifiers(n node, s *scope, loc int) error {
+	for _, m := range nodes(n, "modifiers") {
+		switch str(m, "type") {
+		case "ORDER_MODIFIER":
+			for _, o := range nodes(m, "orders") {
+				e := obj(o, "expression")
+				if names := strs(e, "column_names"); len(names) == 1 {
+					if _, ok := s.aliases[strings.ToLower(names[0])]; ok {
+						continue // ORDER BY means the result's column first
+					}
+				}
+				x, err := r.expr(e, s, loc)
+				if err != nil {
+					return err
+				}
+				o["expression"] = x.node
+			}
+		case "LIMIT_MODIFIER":
+			for _, k := range []string{"limit", "offset"} {
+				c := obj(m, k)
+				if c == nil {
+					continue
+				}
+				if i, ok := constInt(c); !(ok && i >= 0) && !isNull(c) {
+					return r.fault(location(c, loc), "%s must be a whole number", strings.ToUpper(k))
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// expandStars replaces * and t.* by the columns that they stand for.
+func (r *rewriter) expandStars(items []node, s *scope, loc int) ([]node, error) {
+	var out []node
+	for _, item := range items {
+		if str(item, "class") != "STAR" {
+			out = append(out, item)
+			continue
+		}
+		at := location(item, loc)
+		name := str(item, "relation_name")
+		rels := s.rels
+		if name != "" {
+			rel, _, _ := s.relationNamed([]string{name, ""})
+			if rel == nil {
+				return nil, r.fault(at, "%s.*: there is no such table in FROM", name)
+			}
+			rels = []*relation{rel}
+		} else {
+			for _, m := range s.merged {
+				ref := columnNode(m.name)
+				ref["alias"] = m.name
+				out = append(out, ref)
+			}
+		}
+		if len(rels) == 0 {
+			return nil, r.fault(at, "* without FROM")
+		}
+		for _, rel := range rels {
+			for _, c := range rel.starColumns() {
+				if name == "" && rel.merged[strings.ToLower(c.name)] {
+					continue
+				}
+				ref := columnNode(rel.alias, c.name)
+				ref["alias"] = c.label
+				out = append(out, ref)
+			}
+		}
+	}
+	return out, nil
+}
+
+func (r *relation) starColumns() []starColumn {
+	if r.scan != nil {
+		return r.scan.table.star
+	}
+	out := make([]starColumn, len(r.cols))
+	for i, c := range r.cols {
+		out[i] = starColumn{c.name, c.name}
+	}
+	return out
+}
+
+// from rewrites a table reference and adds what it brings to the scope.
+func (r *rewriter) from(n node, s *scope, loc int) (node, error) {
+	loc = location(n, loc)
+	switch str(n, "type") {
+	case "EMPTY", "":
+		return n, nil
+	case "BASE_TABLE":
+		return r.baseTable(n, s, loc)
+	case "SUBQUERY":
+		cols, err := r.query(obj(obj(n, "subquery"), "node"), s, loc)
+		if err != nil {
+			return nil, err
+		}
+		if cols, err = r.rename(cols, strs(n, "column_name_alias"), "the subquery", loc); err != nil {
+			return nil, err
+		}
+		return n, r.add(n, &relation{cols: cols}, s, loc)
+	case "EXPRESSION_LIST":
+		var cols []outCol
+		for i, row := range list(n, "values") {
+			items, _ := row.([]any)
+			for j, x := range items {
+				item, _ := x.(node)
+				e, err := r.expr(item, s, loc)
+				if err != nil {
+					return nil, err
+				}
+				items[j] = e.node
+				if i == 0 {
+					cols = append(cols, outCol{"col" + itoa(j), e.typ})
+				}
+			}
+		}
+		return n, r.add(n, &relation{cols: cols}, s, loc)
+	case "TABLE_FUNCTION":
+		return r.unnest(n, s, loc)
+	case "JOIN":
+		return r.join(n, s, loc)
+	}
+	return nil, r.fault(loc, "%s in FROM is not supported", str(n, "type"))
+}
+
+// add puts a relation into the scope, under the alias of its node; a node
+// without one is given one that nobody else has.
+func (r *rewriter) add(n node, rel *relation, s *scope, loc int) error {
+	rel.alias = str(n, "alias")
+	if strings.HasPrefix(rel.alias, "@") {
+		return r.fault(loc, "alias %q begins with @", rel.alias)
+	}
+	if rel.alias == "" {
+		rel.alias = "@derived" + itoa(r.derived)
+		r.derived++
+		n["alias"] = rel.alias
+	}
+	for _, x := range s.rels {
+		if strings.EqualFold(x.alias, rel.alias) {
+			return r.fault(loc, "%q is in FROM twice: give one of them an alias", rel.alias)
+		}
+	}
+	s.rels = append(s.rels, rel)
+	return nil
+}
+
+func (r *rewriter) baseTable(n node, s *scope, loc int) (node, error) {
+	catalog, schema, name := str(n, "catalog_name"), str(n, "schema_name"), str(n, "table_name")
+	if catalog == "" && schema == "" {
+		if cols, ok := s.cte(name); ok {
+			cols, err := r.rename(cols, strs(n, "column_name_alias"), name, loc)
+			if err != nil {
+				return nil, err
+			}
+			if str(n, "alias") == "" {
+				n["alias"] = name
+			}
+			return n, r.add(n, &relation{cols: cols}, s, loc)
+		}
+	}
+	kind, ok, hint := tableKind(r.own, schema, name)
+	if !ok {
+		return nil, r.src.fault(loc, fmt.Sprintf("table %q is not known", name), hint)
+	}
+	if len(strs(n, "column_name_alias")) > 0 {
+		return nil, r.fault(loc, "table %q: a table takes no list of column names", name)
+	}
+	t := tables[kind]
+	if t == nil {
+		return nil, r.fault(loc, "table %q: kind %q has no table", name, kind)
+	}
+	sc := &scan{id: len(r.scans), kind: kind, table: t, fields: r.fields(kind), used: map[string]*column{}}
+	if sc.id < len(r.types) {
+		sc.types = r.types[sc.id]
+	}
+	r.scans = append(r.scans, sc)
+	rel := &relation{scan: sc}
+	if str(n, "alias") == "" {
+		rel.quals = []string{catalog, schema, name}
+		n["alias"] = name
+	}
+	n["catalog_name"], n["schema_name"], n["table_name"] = "", "", sc.name()
+	return n, r.add(n, rel, s, loc)
+}
+
+func (r *rewriter) join(n node, s *scope, loc int) (node, error) {
+	start := len(s.rels)
+	left, err := r.from(obj(n, "left"), s, loc)
+	if err != nil {
+		return nil, err
+	}
+	mid := len(s.rels)
+	right, err := r.from(obj(n, "right"), s, loc)
+	if err != nil {
+		return nil, err
+	}
+	n["left"], n["right"] = left, right
+	if names := strs(n, "using_columns"); len(names) > 0 {
+		if err := r.using(n, names, s, s.rels[start:mid], s.rels[mid:], loc); err != nil {
+			return nil, err
+		}
+		return n, nil
+	}
+	if c := obj(n, "condition"); c != nil {
+		e, err := r.expr(c, s, loc)
+		if err != nil {
+			return nil, err
+		}
+		n["condition"] = e.node
+	}
+	return n, nil
+}
+
+// using turns USING into ON: the two sides may know a column by different
+// names, and a column of a known table is not one until it is asked for.
+func (r *rewriter) using(n node, names []string, s *scope, left, right []*relation, loc int) error {
+	var conds []any
+	for _, name := range names {
+		var l, rt operand
+		var err error
+		i := slices.IndexFunc(s.merged, func(m merged) bool { return strings.EqualFold(m.name, name) })
+		if i >= 0 {
+			l = operand{node: clone(s.merged[i].node).(node), typ: s.merged[i].typ}
+		} else if l, err = r.usingSide(name, left, loc); err != nil {
+			return err
+		}
+		if rt, err = r.usingSide(name, right, loc); err != nil {
+			return err
+		}
+		m := merged{name: name, typ: l.typ}
+		switch str(n, "join_type") {
+		case "RIGHT":
+			m.node, m.typ = clone(rt.node).(node), rt.typ
+		case "OUTER", "FULL":
+			m.node = operatorNode("OPERATOR_COALESCE", clone(l.node).(node), clone(rt.node).(node))
+		default:
+			m.node = clone(l.node).(node)
+		}
+		a, b := coerce(l, rt)
+		conds = append(conds, node{"class": "COMPARISON", "type": "COMPARE_EQUAL", "alias": "", "query_location": noLocation, "left": a.node, "right": b.node})
+		if i >= 0 {
+			s.merged[i] = m
+		} else {
+			s.merged = append(s.merged, m)
+		}
+	}
+	n["using_columns"] = []any{}
+	n["condition"] = conds[0]
+	if len(conds) > 1 {
+		n["condition"] = node{"class": "CONJUNCTION", "type": "CONJUNCTION_AND", "alias": "", "query_location": noLocation, "children": conds}
+	}
+	return nil
+}
+
+// usingSide finds a USING column on one side of a join.
+func (r *rewriter) usingSide(name string, rels []*relation, loc int) (operand, error) {
+	var found []operand
+	for _, rel := range rels {
+		m, st, _ := rel.lookup([]string{name})
+		if st == none {
+			continue
+		}
+		if m.col != nil {
+			rel.scan.used[m.col.name] = m.col
+		}
+		if rel.merged == nil {
+			rel.merged = map[string]bool{}
+		}
+		rel.merged[strings.ToLower(m.name)] = true
+		found = append(found, operand{node: columnNode(rel.alias, m.name), typ: m.typ})
+	}
+	if len(found) != 1 {
+		return operand{}, r.fault(loc, "USING (%s): %d tables on one side have this column", name, len(found))
+	}
+	return found[0], nil
+}
+
+// unnest rewrites UNNEST(a, …) in FROM to a subquery that unnests in its select
+// list, which takes several arrays and maps.
+func (r *rewriter) unnest(n node, s *scope, loc int) (node, error) {
+	args := nodes(obj(n, "function"), "children")
+	if len(args) == 0 {
+		return nil, r.fault(loc, "UNNEST takes an array")
+	}
+	names := strs(n, "column_name_alias")
+	ordinality := str(n, "with_ordinality") == "WITH_ORDINALITY"
+	var cols []outCol
+	var items []node
+	for _, a := range args {
+		if str(a, "alias") != "" {
+			return nil, r.fault(loc, "UNNEST takes no named arguments")
+		}
+		e, err := r.expr(a, s, loc)
+		if err != nil {
+			return nil, err
+		}
+		if e.typ.kind == kMap {
+			items = append(items, callNode("map_keys", e.node), callNode("map_values", clone(e.node).(node)))
+			cols = append(cols, outCol{"key", typ{kind: kText}}, outCol{"value", e.typ.element()})
+			continue
+		}
+		l, err := r.asList(e, loc)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, l.node)
+		cols = append(cols, outCol{"unnest" + itoa(len(cols)), l.typ.element()})
+	}
+	want := len(names)
+	if ordinality {
+		want--
+	}
+	if len(items) == 1 && want > 1 && cols[0].typ.kind == kJSON && cols[0].typ.keys != nil {
+		return r.unnestRows(n, items[0], cols[0].typ, names, ordinality, s, loc)
+	}
+	if len(items) > 1 && ordinality {
+		return nil, r.fault(loc, "UNNEST of several arrays WITH ORDINALITY is not supported")
+	}
+	if len(items) == 1 {
+		obj(n, "function")["children"] = []any{items[0]}
+		if ordinality {
+			cols = append(cols, outCol{"ordinality", typ{kind: kInt}})
+		} else {
+			cols[0].name = "unnest"
+		}
+		cols, err := r.rename(cols, names, "UNNEST", loc)
+		if err != nil {
+			return nil, err
+		}
+		if str(n, "alias") == "" && len(names) > 0 {
+			return nil, r.fault(loc, "UNNEST with column names needs a name itself: AS t(…)")
+		}
+		return n, r.add(n, &relation{cols: cols}, s, loc)
+	}
+	var sel []any
+	for i, x := range items {
+		u := callNode("unnest", x)
+		u["alias"] = cols[i].name
+		sel = append(sel, u)
+	}
+	return r.lateral(n, sel, node{"type": "EMPTY", "alias": "", "sample": nil, "query_location": noLocation}, cols, names, s, loc)
+}
+
+// unnestRows is UNNEST of an array of rows into one column for each field, as
+// Trino does it: AS t(arn, accountid, type). The fields are known by their
+// names, in the order that the caller gives.
+func (r *rewriter) unnestRows(n node, array node, elem typ, names []string, ordinality bool, s *scope, loc int) (node, error) {
+	if ordinality {
+		return nil, r.fault(loc, "UNNEST of rows into columns WITH ORDINALITY is not supported")
+	}
+	inner := node{"type": "TABLE_FUNCTION", "alias": "@row", "sample": nil, "query_location": noLocation,
+		"function": callNode("unnest", array), "column_name_alias": []any{"e"}, "with_ordinality": "WITHOUT_ORDINALITY"}
+	var sel []any
+	var cols []outCol
+	for _, name := range names {
+		if elem.keys[strings.ToLower(name)] == "" {
+			return nil, r.fault(loc, "UNNEST: the rows have no field %q; name one column for the whole row instead", name)
+		}
+		e, err := r.access(operand{node: columnNode("@row", "e"), typ: elem}, []key{{name: name}}, loc)
+		if err != nil {
+			return nil, err
+		}
+		e.node["alias"] = name
+		sel = append(sel, e.node)
+		cols = append(cols, outCol{name, e.typ})
+	}
+	return r.lateral(n, sel, inner, cols, nil, s, loc)
+}
+
+// lateral replaces a table function by a subquery.
+func (r *rewriter) lateral(n node, sel []any, from node, cols []outCol, names []string, s *scope, loc int) (node, error) {
+	sub := node{
+		"type": "SELECT_NODE", "modifiers": []any{}, "cte_map": node{"map": []any{}}, "select_list": sel, "from_table": from,
+		"where_clause": nil, "group_expressions": []any{}, "group_sets": []any{}, "aggregate_handling": "STANDARD_HANDLING",
+		"having": nil, "sample": nil, "qualify": nil,
+	}
+	l := make([]any, len(names))
+	for i, x := range names {
+		l[i] = x
+	}
+	ref := node{"type": "SUBQUERY", "alias": str(n, "alias"), "sample": nil, "query_location": noLocation,
+		"subquery": node{"node": sub, "named_param_map": []any{}}, "column_name_alias": l}
+	cols, err := r.rename(cols, names, "UNNEST", loc)
+	if err != nil {
+		return nil, err
+	}
+	return ref, r.add(ref, &relation{cols: cols}, s, loc)
+}

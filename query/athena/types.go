@@ -1,0 +1,116 @@
+package athena
+
+import "trailward/query/plan"
+
+// kind is what is known, before running, of the values of an expression. It
+// decides how things are compared, and what `.name` and `[n]` mean.
+type kind uint8
+
+const (
+	kUnknown  kind = iota
+	kNull          // the constant NULL
+	kText          // VARCHAR
+	kInt           // any integer
+	kFloat         // DOUBLE, FLOAT
+	kDecimal       // DECIMAL
+	kBool          // BOOLEAN
+	kTime          // TIMESTAMP, UTC; Athena's timestamps with a zone are this too
+	kDate          // DATE
+	kInterval      // INTERVAL
+	kJSON          // VARCHAR: JSON text of an array or object, else the bare scalar
+	kStrict        // DuckDB's JSON, Athena's json
+	kList          // a list of elem
+	kMap           // a map to elem
+	kRow           // a struct
+	kIP            // UHUGEINT: an address as a number, IPv4 as ::ffff:a.b.c.d
+	kPtr           // a record pointer
+	kBlob          // BLOB
+)
+
+// typ is the static type of an expression.
+type typ struct {
+	kind kind
+	elem *typ // of kList and kMap, may be nil
+	// keys gives the records' own spelling of the keys inside a kJSON, by
+	// lower case: Athena's names are lower-case. A key that is not here is
+	// taken as written.
+	keys map[string]string
+}
+
+func (t typ) element() typ {
+	if t.elem == nil {
+		return typ{}
+	}
+	return *t.elem
+}
+
+func listOf(t typ) typ { return typ{kind: kList, elem: &t} }
+
+// textual says whether values are VARCHAR in DuckDB.
+func (t typ) textual() bool { return t.kind == kText || t.kind == kJSON }
+
+func (t typ) numeric() bool { return t.kind == kInt || t.kind == kFloat || t.kind == kDecimal }
+
+// planType is the type as the rest of the program names it.
+func (t typ) planType() plan.Type {
+	switch t.kind {
+	case kInt:
+		return plan.Int
+	case kFloat, kDecimal:
+		return plan.Float
+	case kBool:
+		return plan.Bool
+	case kTime:
+		return plan.Time
+	case kJSON, kStrict:
+		return plan.JSON
+	case kList:
+		return plan.List
+	case kPtr:
+		return plan.Pointer
+	}
+	return plan.Text
+}
+
+// castType gives the static type of a cast to a DuckDB type.
+func castType(t node) typ {
+	info := obj(t, "type_info")
+	switch str(t, "id") {
+	case "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT":
+		return typ{kind: kInt}
+	case "FLOAT", "DOUBLE":
+		return typ{kind: kFloat}
+	case "DECIMAL":
+		return typ{kind: kDecimal}
+	case "VARCHAR":
+		return typ{kind: kText}
+	case "BOOLEAN":
+		return typ{kind: kBool}
+	case "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE":
+		return typ{kind: kTime}
+	case "DATE":
+		return typ{kind: kDate}
+	case "INTERVAL":
+		return typ{kind: kInterval}
+	case "BLOB":
+		return typ{kind: kBlob}
+	case "STRUCT":
+		return typ{kind: kRow}
+	case "LIST":
+		return listOf(castType(obj(info, "child_type")))
+	case "MAP":
+		for _, c := range nodes(obj(obj(info, "child_type"), "type_info"), "child_types") {
+			if str(c, "first") == "value" {
+				e := castType(obj(c, "second"))
+				return typ{kind: kMap, elem: &e}
+			}
+		}
+		return typ{kind: kMap}
+	case "UNBOUND":
+		switch str(info, "name") {
+		case "json", "JSON":
+			return typ{kind: kStrict}
+		}
+	}
+	return typ{}
+}

@@ -1,0 +1,189 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"trailward/query/duck"
+)
+
+// Defaults and limits of an engine.
+const (
+	// DefaultAccountID stands in @log where no account is configured.
+	DefaultAccountID = "000000000000"
+	// DefaultSQLTimeout bounds a query in SQL, from text to last row.
+	DefaultSQLTimeout = time.Minute
+	// DefaultInsightsTimeout bounds a query in Logs Insights QL. Its language
+	// has no joins, so its work is bounded by the records.
+	DefaultInsightsTimeout = 15 * time.Minute
+)
+
+// Options configure an engine. The zero value of each field but Snapshot is its
+// documented default.
+type Options struct {
+	Snapshot        SnapshotFunc
+	Pool            duck.Config   // memory, threads, queries at once
+	AccountID       string        // of the @log field; empty means DefaultAccountID
+	SQLTimeout      time.Duration // 0 means DefaultSQLTimeout
+	InsightsTimeout time.Duration // 0 means DefaultInsightsTimeout
+}
+
+// Engine answers questions. Its methods may be called at the same time; more
+// queries than the pool allows wait for their turn.
+type Engine struct {
+	opts Options
+	pool *duck.Pool
+}
+
+// New makes an engine. Close it.
+func New(opts Options) (*Engine, error) {
+	if opts.Snapshot == nil {
+		return nil, errors.New("query engine has no snapshot function")
+	}
+	if opts.AccountID == "" {
+		opts.AccountID = DefaultAccountID
+	}
+	if opts.SQLTimeout == 0 {
+		opts.SQLTimeout = DefaultSQLTimeout
+	}
+	if opts.InsightsTimeout == 0 {
+		opts.InsightsTimeout = DefaultInsightsTimeout
+	}
+	if opts.SQLTimeout < 0 || opts.InsightsTimeout < 0 {
+		return nil, fmt.Errorf("query timeouts %v and %v: must not be negative", opts.SQLTimeout, opts.InsightsTimeout)
+	}
+	pool, err := duck.NewPool(opts.Pool)
+	if err != nil {
+		return nil, err
+	}
+	return &Engine{opts: opts, pool: pool}, nil
+}
+
+// Close lets no new query begin and waits until the running ones are over or
+// ctx ends.
+func (e *Engine) Close(ctx context.Context) error { return e.pool.Close(ctx) }
+
+// TimeoutError says that a query took longer than it may.
+type TimeoutError struct{ Limit time.Duration }
+
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("query took longer than its limit of %v: narrow the time range or the groups", e.Limit)
+}
+
+// Timeout marks the error as one of time, as net.Error does.
+func (e *TimeoutError) Timeout() bool { return true }
+
+// Is makes it a context.DeadlineExceeded for errors.Is.
+func (e *TimeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// task is a query whose text is understood.
+type task struct {
+	sel     Selection
+	nothing bool // no group can be read: the answer is over no records
+	fold    bool // names have no case
+	timeout time.Duration
+	start   time.Time
+	// statement makes the SQL over the scan. Without columns the statement's
+	// own are shown.
+	statement func(ctx context.Context, s *scan) (sql string, out []Column, err error)
+}
+
+// run takes a snapshot and a session, and gives them back when the rows are
+// closed, or at once when it fails.
+func (e *Engine) run(ctx context.Context, t task) (_ Rows, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, t.timeout, &TimeoutError{Limit: t.timeout})
+	undo := []func(){cancel}
+	defer func() {
+		if err != nil {
+			if ctx.Err() != nil {
+				err = context.Cause(ctx)
+			}
+			for i := len(undo) - 1; i >= 0; i-- {
+				undo[i]()
+			}
+		}
+	}()
+	var snap Snapshot = emptySnapshot{}
+	if !t.nothing {
+		if snap, err = e.opts.Snapshot(t.sel); err != nil {
+			return nil, fmt.Errorf("take a snapshot of the store: %w", err)
+		}
+	}
+	closeSnap := func() {
+		// Nothing is lost by a snapshot that does not close well, and nobody
+		// waits for it any more.
+		_ = snap.Close()
+	}
+	parts := inRange(snap.Parts(), t.sel.Start, t.sel.End)
+	session, err := e.pool.Acquire(ctx, len(parts))
+	if err != nil {
+		closeSnap()
+		return nil, err
+	}
+	undo = append(undo, session.Close)
+	session.OnRelease(closeSnap)
+	s := newScan(session, parts, t.sel.Start, t.sel.End, e.opts.AccountID, t.fold)
+	m := &messages{part: s.part}
+	session.SetMessages(m.read)
+	sql, out, err := t.statement(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	in, err := session.Query(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	if out == nil {
+		for _, c := range in.Columns() {
+			out = append(out, Column{Name: c.Name, Type: c.Type})
+		}
+	}
+	return newRows(ctx, cancel, s, in, out, t.start, session.Close), nil
+}
+
+type emptySnapshot struct{}
+
+func (emptySnapshot) Parts() []Part { return nil }
+func (emptySnapshot) Close() error  { return nil }
+
+// narrow gives the groups that both lists allow; an empty list allows all.
+// none says that there is no such group, which an empty list cannot say.
+func narrow(a, b []string) (both []string, none bool) {
+	switch {
+	case len(a) == 0:
+		return b, false
+	case len(b) == 0:
+		return a, false
+	}
+	seen := map[string]bool{}
+	for _, x := range a {
+		for _, y := range b {
+			if g, ok := meet(x, y); ok && !seen[g] {
+				seen[g] = true
+				both = append(both, g)
+			}
+		}
+	}
+	return both, len(both) == 0
+}
+
+// meet gives the pattern for what two patterns both match.
+func meet(x, y string) (string, bool) {
+	px, starX := strings.CutSuffix(x, "*")
+	py, starY := strings.CutSuffix(y, "*")
+	switch {
+	case starX && starY:
+		if strings.HasPrefix(px, py) {
+			return x, true
+		}
+		return y, strings.HasPrefix(py, px)
+	case starX:
+		return y, strings.HasPrefix(y, px)
+	case starY:
+		return x, strings.HasPrefix(x, py)
+	}
+	return x, x == y
+}

@@ -1,0 +1,391 @@
+package insights
+
+import (
+	"errors"
+	"fmt"
+
+	"trailward/query/plan"
+)
+
+// compiler turns commands into a plan, one after the other.
+type compiler struct {
+	src     string
+	opts    Options
+	scope   *scope
+	root    plan.Node
+	nextID  int
+	records bool         // rows are records: no stats yet
+	shown   []plan.Named // what fields or stats show
+	display []plan.Named // what the last display shows, nil without one
+	limited bool         // a limit bounds the rows
+	groups  []string
+	notices []plan.Notice
+}
+
+func compile(src string, cmds []*command, opts Options) (*plan.Query, error) {
+	c := &compiler{src: src, opts: opts, scope: newScope(true), root: &plan.Scan{}, records: true}
+	if err := c.order(cmds); err != nil {
+		return nil, err
+	}
+	for _, cmd := range cmds {
+		if err := c.command(cmd); err != nil {
+			var u *unknownName
+			if errors.As(err, &u) {
+				return nil, u.err
+			}
+			return nil, err
+		}
+	}
+	q := &plan.Query{Output: c.shown, Records: c.records, Groups: c.groups, Start: opts.Start, End: opts.End, Notices: c.notices}
+	if c.display != nil {
+		q.Output = c.display
+	}
+	if len(q.Output) == 0 {
+		q.Output = []plan.Named{{Name: "@timestamp", Expr: system("@timestamp")}, {Name: "@message", Expr: system("@message")}}
+	}
+	if c.records {
+		has := false
+		for _, o := range q.Output {
+			f, ok := o.Expr.(plan.Field)
+			has = has || ok && f.Ref.Key() == "@ptr"
+		}
+		if !has {
+			q.Output = append(q.Output, plan.Named{Name: "@ptr", Expr: system("@ptr")})
+		}
+	}
+	if !c.limited {
+		n := opts.DefaultLimit
+		if n <= 0 {
+			n = DefaultRows
+		}
+		c.root = &plan.Limit{In: c.root, N: n}
+	}
+	q.Root = c.root
+	return q, nil
+}
+
+// system is one of the fields that every record has.
+func system(name string) plan.Expr {
+	return plan.Field{Ref: plan.FieldRef{Keys: []string{name}}}
+}
+
+// order checks which commands may follow which.
+func (c *compiler) order(cmds []*command) error {
+	last, stats := -1, 0
+	for i, cmd := range cmds {
+		if cmd.name == "stats" {
+			last = i
+			if stats++; stats > MaxStats {
+				return errAt(c.src, cmd.start, "", "query has more than %d stats commands", MaxStats)
+			}
+		}
+	}
+	for i, cmd := range cmds {
+		switch cmd.name {
+		case "sort", "limit":
+			if i < last {
+				return errAt(c.src, cmd.start, "move it behind the last stats", "%s before stats", cmd.name)
+			}
+		case "dedup":
+			for _, next := range cmds[i+1:] {
+				if next.name != "limit" {
+					return errAt(c.src, next.start, "only limit may follow dedup", "%s after dedup", next.name)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (c *compiler) fail(n *node, hint, format string, args ...any) *plan.Error {
+	return errAt(c.src, n.start, hint, format, args...)
+}
+
+func (c *compiler) place(n *node) plan.Pos { return placeAt(c.src, n.start) }
+
+func (c *compiler) id() int {
+	c.nextID++
+	return c.nextID
+}
+
+// simple reports whether an expression costs nothing to repeat and needs no
+// column of its own.
+func simple(e plan.Expr) bool {
+	switch e.(type) {
+	case plan.Field, plan.Col:
+		return true
+	}
+	return false
+}
+
+// column makes sure that an expression is a field or a column, adding a column
+// below if it is not.
+func (c *compiler) column(name string, e plan.Expr) plan.Expr {
+	if simple(e) {
+		return e
+	}
+	col := plan.Named{ID: c.id(), Name: name, Expr: e}
+	if ext, ok := c.root.(*plan.Extend); ok && !uses(e, ext.Cols) {
+		ext.Cols = append(ext.Cols, col)
+	} else {
+		c.root = &plan.Extend{In: c.root, Cols: []plan.Named{col}}
+	}
+	return plan.Col{ID: col.ID}
+}
+
+// uses reports whether e reads one of the columns.
+func uses(e plan.Expr, cols []plan.Named) bool {
+	found := false
+	plan.Walk(e, func(x plan.Expr) {
+		if x, ok := x.(plan.Col); ok {
+			for _, c := range cols {
+				found = found || c.ID == x.ID
+			}
+		}
+	})
+	return found
+}
+
+// put adds a column to a list of outputs, or replaces the one of its name.
+func put(list []plan.Named, name string, e plan.Expr) []plan.Named {
+	for i := range list {
+		if list[i].Name == name {
+			list[i].Expr = e
+			return list
+		}
+	}
+	return append(list, plan.Named{Name: name, Expr: e})
+}
+
+func (c *compiler) command(cmd *command) error {
+	switch cmd.name {
+	case "source":
+		c.groups = cmd.src.groups
+	case "fields", "display":
+		list := c.shown
+		if cmd.name == "display" {
+			list = nil
+		}
+		for _, it := range cmd.items {
+			e, err := c.expr(it.expr, c.lookup)
+			if err != nil {
+				return err
+			}
+			name := it.alias
+			if name == "" {
+				name = c.title(it.expr)
+			}
+			e = c.column(name, e)
+			if it.alias != "" || !c.scope.open {
+				c.scope.bind(name, e)
+				if it.alias == "" && it.expr.op != nName {
+					c.scope.norm[c.normal(it.expr)] = name
+				}
+			}
+			list = put(list, name, e)
+		}
+		if cmd.name == "display" {
+			c.display = list
+		} else {
+			c.shown = list
+		}
+	case "filter":
+		e, err := c.expr(cmd.cond, c.lookup)
+		if err != nil {
+			return err
+		}
+		c.root = &plan.Filter{In: c.root, Cond: e}
+	case "stats":
+		return c.stats(cmd)
+	case "sort":
+		return c.sort(cmd)
+	case "limit":
+		c.root = &plan.Limit{In: c.root, N: cmd.n, Any: cmd.any}
+		c.limited = true
+	case "dedup":
+		return c.dedup(cmd)
+	case "parse":
+		return c.parse(cmd.parse)
+	case "unnest":
+		e, err := c.expr(cmd.expr, c.lookup)
+		if err != nil {
+			return err
+		}
+		col := plan.Named{ID: c.id(), Name: cmd.into, Expr: e}
+		c.root = &plan.Unnest{In: c.root, Col: col}
+		c.scope.bind(cmd.into, plan.Col{ID: col.ID})
+		for i := range c.shown { // expand puts the elements where the list was
+			if c.shown[i].Name == cmd.into {
+				c.shown[i].Expr = plan.Col{ID: col.ID}
+			}
+		}
+		c.limited = false // there may be more rows again
+	default:
+		return fmt.Errorf("compile command %s: not implemented", cmd.name)
+	}
+	return nil
+}
+
+func (c *compiler) sort(cmd *command) error {
+	var keys []plan.SortKey
+	for _, k := range cmd.keys {
+		e, err := c.expr(k.expr, c.lookup)
+		var u *unknownName
+		if errors.As(err, &u) && k.expr.op == nName {
+			// CloudWatch runs such queries, and published ones have it.
+			c.notices = append(c.notices, plan.Notice{Pos: c.place(k.expr),
+				Msg: fmt.Sprintf("sort by %s has no effect: %s", shorten(c.title(k.expr)), u.err.Hint)})
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		name := k.alias
+		if name == "" {
+			name = c.title(k.expr)
+		}
+		e = c.column(name, e)
+		if k.alias != "" {
+			c.scope.bind(k.alias, e)
+		}
+		keys = append(keys, plan.SortKey{Expr: e, Desc: k.desc})
+	}
+	if len(keys) > 0 {
+		c.root = &plan.Sort{In: c.root, Keys: keys}
+	}
+	return nil
+}
+
+func (c *compiler) dedup(cmd *command) error {
+	var keys []plan.Expr
+	for _, it := range cmd.items {
+		if it.alias != "" {
+			return errAt(c.src, it.pos, "", "dedup takes no aliases")
+		}
+		e, err := c.expr(it.expr, c.lookup)
+		if err != nil {
+			return err
+		}
+		keys = append(keys, c.column(c.title(it.expr), e))
+	}
+	c.root = &plan.Dedup{In: c.root, Keys: keys}
+	return nil
+}
+
+func (c *compiler) parse(p *parseCmd) error {
+	x := system("@message")
+	if p.field != nil {
+		var err error
+		if x, err = c.expr(p.field, c.lookup); err != nil {
+			return err
+		}
+		x = c.column(c.title(p.field), x)
+	}
+	switch p.mode {
+	case parseLogfmt, parseCSV:
+		return c.parseFormat(p, x)
+	}
+	var re regex
+	var err error
+	type name struct {
+		text  string
+		group int
+	}
+	var names []name
+	if p.mode == parseGlob {
+		expr, stars := globRegex(p.text)
+		if stars != len(p.names) {
+			return errAt(c.src, p.pos, "each * needs a name in the as list", "pattern has %d stars and %d names", stars, len(p.names))
+		}
+		if stars == 0 {
+			return errAt(c.src, p.pos, "expected a * for each field", "pattern has no star")
+		}
+		if re, err = c.checkRegex(expr, p.pos); err != nil {
+			return err
+		}
+		for i, n := range p.names {
+			names = append(names, name{n.alias, i + 1})
+		}
+	} else {
+		if re, err = c.checkRegex(p.text, p.pos); err != nil {
+			return err
+		}
+		var unnamed []int
+		for i, g := range re.groups {
+			if g != "" {
+				names = append(names, name{g, i + 1})
+			} else {
+				unnamed = append(unnamed, i+1)
+			}
+		}
+		switch {
+		case len(p.names) > 0 && len(p.names) == len(re.groups): // the list names every group
+			names = nil
+			for i, n := range p.names {
+				names = append(names, name{n.alias, i + 1})
+			}
+		case len(p.names) > 0 && len(p.names) == len(unnamed):
+			for i, n := range p.names {
+				names = append(names, name{n.alias, unnamed[i]})
+			}
+		case len(p.names) > 0:
+			return errAt(c.src, p.pos, "each group needs a name, inside it or in the as list", "expression has %d groups and %d names", len(re.groups), len(p.names))
+		}
+		if len(names) == 0 {
+			return errAt(c.src, p.pos, `expected a group with a name, such as (?<user>\S+)`, "expression has no named group")
+		}
+	}
+	if p.multi {
+		n := &plan.ExtractAll{In: c.root, X: x, Regex: re.text}
+		for _, nm := range names {
+			g := plan.Group{ID: c.id(), Name: nm.text, Group: nm.group}
+			n.Groups = append(n.Groups, g)
+			c.scope.bind(nm.text, plan.Col{ID: g.ID})
+		}
+		c.root = n
+		c.limited = false
+		return nil
+	}
+	var cols []plan.Named
+	for _, nm := range names {
+		cols = append(cols, plan.Named{ID: c.id(), Name: nm.text, Expr: plan.Capture{X: x, Regex: re.text, Group: nm.group, Pos: placeAt(c.src, p.pos)}})
+	}
+	c.extend(cols)
+	return nil
+}
+
+// parseFormat compiles parse … logfmt and parse … csv.
+func (c *compiler) parseFormat(p *parseCmd, x plan.Expr) error {
+	word := "csv"
+	if p.mode == parseLogfmt {
+		word = "logfmt"
+	}
+	if p.multi {
+		return errAt(c.src, p.pos, "multi goes with a regular expression", "multi after %s", word)
+	}
+	if len(p.names) == 0 || (word == "logfmt" && len(p.names) != 1) {
+		return errAt(c.src, p.pos, "expected parse field logfmt as map, or parse field csv as a, b, …", "%s needs names after as", word)
+	}
+	var cols []plan.Named
+	for i, n := range p.names {
+		call := plan.Call{Func: word, Args: []plan.Expr{x}, Pos: placeAt(c.src, p.pos)}
+		if word == "csv" {
+			call.Args = append(call.Args, number(float64(i+1)))
+		}
+		cols = append(cols, plan.Named{ID: c.id(), Name: n.alias, Expr: call})
+	}
+	c.extend(cols)
+	return nil
+}
+
+// extend adds columns under names that later commands see.
+func (c *compiler) extend(cols []plan.Named) {
+	c.root = &plan.Extend{In: c.root, Cols: cols}
+	for _, col := range cols {
+		c.scope.bind(col.Name, plan.Col{ID: col.ID})
+	}
+}
+
+func number(f float64) plan.Lit {
+	return plan.Lit{Kind: plan.LitNumber, Text: plan.FormatNumber(f), Num: f}
+}

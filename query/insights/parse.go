@@ -1,0 +1,402 @@
+package insights
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Commands that this package compiles, and those of the language that it
+// knows only by name: the two get different errors.
+var (
+	commands = []string{"dedup", "display", "expand", "fields", "filter", "filterIndex", "head", "limit", "parse", "sort", "stats", "unmask", "unnest", "where"}
+	known    = []string{"accum", "addtotals", "anomaly", "appendcols", "autoregress", "cidrlookup", "count_frequent", "countFrequent", "diff",
+		"estimate", "filldown", "fillmissing", "join", "json", "logcompare", "lookup", "outlier", "pattern", "relevantfields", "sessionize", "tail"}
+)
+
+// parseQuery reads the commands of a query.
+func parseQuery(text string) ([]*command, error) {
+	if !utf8.ValidString(text) {
+		off := 0
+		for off < len(text) {
+			r, n := utf8.DecodeRuneInString(text[off:])
+			if r == utf8.RuneError && n == 1 {
+				break
+			}
+			off += n
+		}
+		return nil, errAt(text, off, "", "query is not valid UTF-8")
+	}
+	if n := utf8.RuneCountInString(text); n > MaxText {
+		return nil, errAt(text, 0, "", "query has %d characters, the limit is %d", n, MaxText)
+	}
+	p := &parser{lexer: lexer{src: text}}
+	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	var cmds []*command
+	if p.isWord("SOURCE") {
+		c, err := p.source()
+		if err != nil {
+			return nil, err
+		}
+		cmds = append(cmds, c)
+		if p.tok.kind == tEOF {
+			return cmds, nil
+		}
+	}
+	// A pipe before the first command is common where queries are put together.
+	if _, err := p.acceptOp("|"); err != nil {
+		return nil, err
+	}
+	for p.tok.kind != tEOF {
+		if len(cmds) >= MaxCommands {
+			return nil, p.fail("", "query has more than %d commands", MaxCommands)
+		}
+		c, err := p.command()
+		if err != nil {
+			return nil, err
+		}
+		cmds = append(cmds, c)
+		if p.tok.kind == tEOF {
+			break
+		}
+		if !p.isOp("|") {
+			hint := "expected | or the end of the query"
+			if p.tok.kind == tIdent && slices.Contains(commands, strings.ToLower(p.tok.text)) {
+				hint = "expected | before it; a text holds one query, so several are sent one by one"
+			}
+			return nil, p.fail(hint, "unexpected %s after %s", p.found(), c.name)
+		}
+		if err := p.advance(); err != nil {
+			return nil, err
+		}
+		if p.tok.kind == tEOF {
+			return nil, p.fail("expected a command", "query ends with |")
+		}
+	}
+	return cmds, nil
+}
+
+// command reads one command and its arguments.
+func (p *parser) command() (*command, error) {
+	if p.tok.kind != tIdent || p.tok.quoted {
+		return nil, p.fail("expected a command such as fields, filter or stats", "unexpected %s", p.found())
+	}
+	back := *p
+	c := &command{name: strings.ToLower(p.tok.text), start: p.tok.start}
+	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	var err error
+	switch c.name {
+	case "fields", "display", "unmask":
+		if c.name == "unmask" { // shows a field as it is: nothing here is masked
+			c.name = "fields"
+		}
+		c.items, err = p.items(c.name)
+	case "dedup":
+		c.items, err = p.items(c.name)
+	case "filter", "where", "filterindex":
+		c.name = "filter"
+		c.cond, err = p.expr()
+	case "stats":
+		err = p.stats(c)
+	case "sort":
+		err = p.sort(c)
+	case "limit", "head":
+		c.name = "limit"
+		err = p.limit(c)
+	case "parse":
+		c.parse, err = p.parseCommand()
+	case "unnest":
+		if c.expr, err = p.postfix(); err != nil {
+			break
+		}
+		if !p.isWord("into") {
+			return nil, p.fail("expected into and a name", "unexpected %s in unnest", p.found())
+		}
+		if err = p.advance(); err == nil {
+			c.into, err = p.name("into")
+		}
+	case "expand":
+		if c.expr, err = p.postfix(); err == nil {
+			if c.expr.op != nName {
+				return nil, errAt(p.src, c.expr.start, "expected a field", "expand works on a field in place")
+			}
+			c.name, c.into = "unnest", strings.Join(c.expr.keys, ".")
+		}
+	case "source":
+		return nil, errAt(p.src, c.start, "", "SOURCE comes before the first command")
+	default:
+		if p.isOp("(") && isAggregate(c.name) { // "| count(*) as n by x", with stats left out
+			*p = back
+			c.name = "stats"
+			err = p.stats(c)
+			break
+		}
+		if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, c.name) }); i >= 0 {
+			return nil, errAt(p.src, c.start, "", "command %s is known but not yet supported", known[i])
+		}
+		return nil, errAt(p.src, c.start, suggest(back.tok.text, append(slices.Clone(commands), known...), "expected a command such as fields, filter or stats"),
+			"unknown command %s", shorten(back.tok.text))
+	}
+	return c, err
+}
+
+// name reads a name that is being given.
+func (p *parser) name(after string) (string, error) {
+	var s string
+	switch p.tok.kind {
+	case tIdent:
+		s = strings.Join(p.tok.keys, ".")
+	case tString:
+		s = p.tok.text
+	}
+	if s == "" {
+		return "", p.fail("expected a name", "unexpected %s after %s", p.found(), after)
+	}
+	return s, p.advance()
+}
+
+// alias reads "as name" if it is next.
+func (p *parser) alias(it *item) error {
+	ok, err := p.acceptWord("as")
+	if err != nil || !ok {
+		return err
+	}
+	it.pos = p.tok.start
+	it.alias, err = p.name("as")
+	return err
+}
+
+// items reads expressions with optional names.
+func (p *parser) items(where string) ([]item, error) {
+	var out []item
+	for {
+		x, err := p.expr()
+		if err != nil {
+			return nil, err
+		}
+		it := item{expr: x}
+		if where == "by" && x.op == nCall && x.text == "bin" && p.isWord("offset") {
+			if err := p.advance(); err != nil {
+				return nil, err
+			}
+			if p.tok.kind != tDuration {
+				return nil, p.fail("expected a period such as 1h", "unexpected %s after offset", p.found())
+			}
+			d, err := p.primary()
+			if err != nil {
+				return nil, err
+			}
+			x.args = append(x.args, d)
+			x.end = p.last
+		}
+		if err := p.alias(&it); err != nil {
+			return nil, err
+		}
+		out = append(out, it)
+		if ok, err := p.acceptOp(","); err != nil || !ok {
+			return out, err
+		}
+	}
+}
+
+func (p *parser) stats(c *command) (err error) {
+	if p.isWord("by") {
+		return p.fail("expected a function such as count(*) before by", "stats without an aggregate")
+	}
+	if c.items, err = p.items("stats"); err != nil {
+		return err
+	}
+	ok, err := p.acceptWord("by")
+	if err != nil || !ok {
+		return err
+	}
+	c.by, err = p.items("by")
+	return err
+}
+
+func (p *parser) sort(c *command) error {
+	if p.isWord("by") { // "sort by x", unless there is a field of that name
+		back := *p
+		if err := p.advance(); err != nil {
+			return err
+		}
+		if p.tok.kind == tEOF || p.isOp("|") || p.isOp(",") || p.isWord("asc") || p.isWord("desc") {
+			*p = back
+		}
+	}
+	for {
+		x, err := p.expr()
+		if err != nil {
+			return err
+		}
+		k := sortItem{item: item{expr: x}}
+		if err := p.alias(&k.item); err != nil {
+			return err
+		}
+		switch {
+		case p.isWord("asc"):
+			err = p.advance()
+		case p.isWord("desc"):
+			k.desc = true
+			err = p.advance()
+		}
+		if err != nil {
+			return err
+		}
+		c.keys = append(c.keys, k)
+		if ok, err := p.acceptOp(","); err != nil || !ok {
+			return err
+		}
+	}
+}
+
+func (p *parser) limit(c *command) (err error) {
+	if c.any, err = p.acceptWord("any"); err != nil {
+		return err
+	}
+	if p.tok.kind != tNumber || p.tok.num != float64(int64(p.tok.num)) || p.tok.num < 1 || p.tok.num > MaxRows {
+		return p.fail("expected a whole number from 1 to 100000", "unexpected %s after limit", p.found())
+	}
+	c.n = int64(p.tok.num)
+	return p.advance()
+}
+
+// parseCommand reads the arguments of parse.
+func (p *parser) parseCommand() (*parseCmd, error) {
+	c := &parseCmd{pos: p.tok.start}
+	mode := func() (ok bool, err error) {
+		c.pos = p.tok.start
+		switch {
+		case p.tok.kind == tString:
+			c.mode, c.text = parseGlob, p.tok.text
+		case p.isOp("/"):
+			re, err := p.lexer.regex(p.tok.start)
+			if err != nil {
+				return false, err
+			}
+			c.mode, c.text = parseRegex, re.text
+			p.tok = re
+		case p.isWord("logfmt"):
+			c.mode = parseLogfmt
+		case p.isWord("csv"):
+			c.mode = parseCSV
+		default:
+			return false, nil
+		}
+		return true, p.advance()
+	}
+	back := *p
+	ok, err := mode()
+	if err != nil {
+		return nil, err
+	}
+	if ok && (c.mode == parseLogfmt || c.mode == parseCSV) && !p.isWord("as") {
+		*p, ok = back, false // a field of that name
+	}
+	if !ok {
+		if c.field, err = p.postfix(); err != nil {
+			return nil, err
+		}
+		if ok, err = mode(); err != nil {
+			return nil, err
+		}
+	}
+	if !ok {
+		return nil, p.fail(`expected a pattern such as "user=*" or /user=(?<user>\S+)/`, "unexpected %s in parse", p.found())
+	}
+	if c.multi, err = p.acceptWord("multi"); err != nil {
+		return nil, err
+	}
+	if as, err := p.acceptWord("as"); err != nil || !as {
+		return c, err
+	}
+	for {
+		it := item{pos: p.tok.start}
+		if it.alias, err = p.name("as"); err != nil {
+			return nil, err
+		}
+		c.names = append(c.names, it)
+		if ok, err := p.acceptOp(","); err != nil || !ok {
+			return c, err
+		}
+	}
+}
+
+// source reads SOURCE 'group', … or SOURCE logGroups(namePrefix: ['a', …]).
+func (p *parser) source() (*command, error) {
+	c := &command{name: "source", start: p.tok.start, src: &source{}}
+	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	if p.tok.kind == tString {
+		groups, err := p.strings()
+		c.src.groups = groups
+		return c, err
+	}
+	if !p.isWord("logGroups") {
+		if p.isWord("dataSource") || p.isWord("logGroupTags") {
+			return nil, p.fail("", "SOURCE %s is known but not yet supported", p.tok.text)
+		}
+		return nil, p.fail("expected 'group' or logGroups(namePrefix: ['prefix'])", "unexpected %s after SOURCE", p.found())
+	}
+	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	if err := p.expectOp("(", "after logGroups"); err != nil {
+		return nil, err
+	}
+	if !p.isWord("namePrefix") {
+		if p.isWord("accountIdentifier") || p.isWord("class") || p.isWord("logGroupClass") {
+			return nil, p.fail("", "%s is known but not yet supported", p.tok.text)
+		}
+		return nil, p.fail("expected namePrefix", "unexpected %s in logGroups", p.found())
+	}
+	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	if err := p.expectOp(":", "after namePrefix"); err != nil {
+		return nil, err
+	}
+	if err := p.expectOp("[", "after namePrefix:"); err != nil {
+		return nil, err
+	}
+	at := p.tok.start
+	prefixes, err := p.strings()
+	if err != nil {
+		return nil, err
+	}
+	if len(prefixes) > 5 {
+		return nil, errAt(p.src, at, "", "namePrefix takes at most 5 prefixes")
+	}
+	for _, g := range prefixes {
+		c.src.groups = append(c.src.groups, g+"*")
+	}
+	if err := p.expectOp("]", "in namePrefix"); err != nil {
+		return nil, err
+	}
+	if p.isOp(",") {
+		return nil, p.fail("", "a further argument of logGroups is known but not yet supported")
+	}
+	return c, p.expectOp(")", "in logGroups")
+}
+
+// strings reads string literals between commas, at least one.
+func (p *parser) strings() ([]string, error) {
+	var out []string
+	for {
+		if p.tok.kind != tString || p.tok.text == "" {
+			return nil, p.fail("expected a name in quotes", "unexpected %s", p.found())
+		}
+		out = append(out, p.tok.text)
+		if err := p.advance(); err != nil {
+			return nil, err
+		}
+		if ok, err := p.acceptOp(","); err != nil || !ok {
+			return out, err
+		}
+	}
+}

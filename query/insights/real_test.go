@@ -1,0 +1,66 @@
+package insights
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// sharedData finds the folder of real data, or skips the test.
+func sharedData(t *testing.T) string {
+	t.Helper()
+	if d := os.Getenv("SHARED_DATA"); d != "" {
+		return d
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		d := filepath.Join(dir, "..", "shared", "data")
+		if st, err := os.Stat(d); err == nil && st.IsDir() {
+			return d
+		}
+		if up := filepath.Dir(dir); up != dir {
+			dir = up
+			continue
+		}
+		t.Skip("no ../shared/data above the working directory, and SHARED_DATA is not set")
+	}
+}
+
+// unsupported are the published queries that do not compile, each with the
+// true reason.
+var unsupported = map[string]string{}
+
+func TestPublishedQueries(t *testing.T) {
+	f, err := os.Open(filepath.Join(sharedData(t), "queries", "insights-queries.jsonl"))
+	if err != nil {
+		t.Skip(err)
+	}
+	defer f.Close()
+	sc := bufio.NewScanner(f)
+	sc.Buffer(nil, 1<<20)
+	n := 0
+	for sc.Scan() {
+		var q struct{ ID, Query string }
+		if err := json.Unmarshal(sc.Bytes(), &q); err != nil {
+			t.Fatal(err)
+		}
+		n++
+		_, err := Compile(q.Query, Options{Now: time.Unix(1767225600, 0)})
+		_, known := unsupported[q.ID]
+		switch {
+		case err != nil && !known:
+			t.Errorf("Compile(%s) = %v, want a plan\n%s", q.ID, err, q.Query)
+		case err == nil && known:
+			t.Errorf("Compile(%s) gives a plan, want it off the list of exceptions", q.ID)
+		}
+	}
+	if err := sc.Err(); err != nil || n == 0 {
+		t.Fatalf("read %d queries: %v", n, err)
+	}
+}

@@ -1,0 +1,249 @@
+package insights
+
+import (
+	"fmt"
+	"strings"
+
+	"trailward/query/plan"
+)
+
+// scope is what a name means at some point of the pipe.
+type scope struct {
+	// open is true while the fields of the records can be seen: until the
+	// first stats, after which only its outputs exist.
+	open  bool
+	names map[string]plan.Expr
+	list  []string          // the names, as they came
+	norm  map[string]string // normal form of an unaliased expression's text to its name
+}
+
+func newScope(open bool) *scope {
+	return &scope{open: open, names: map[string]plan.Expr{}, norm: map[string]string{}}
+}
+
+func (s *scope) bind(name string, e plan.Expr) {
+	if _, ok := s.names[name]; !ok {
+		s.list = append(s.list, name)
+	}
+	s.names[name] = e
+}
+
+// find looks up a name of which other parts may follow: the longest alias that
+// it begins with, then a path into that.
+func (s *scope) find(keys []string, pos plan.Pos) (plan.Expr, bool) {
+	for i := len(keys); i > 0; i-- {
+		if e, ok := s.names[strings.Join(keys[:i], ".")]; ok {
+			return into(e, keys[i:], pos), true
+		}
+	}
+	return nil, false
+}
+
+// into makes a path into a value; into a field it is the field further down.
+func into(e plan.Expr, keys []string, pos plan.Pos) plan.Expr {
+	if len(keys) == 0 {
+		return e
+	}
+	switch e := e.(type) {
+	case plan.Field:
+		if !strings.HasPrefix(e.Ref.Keys[0], "@") {
+			return plan.Field{Ref: plan.FieldRef{Keys: join(e.Ref.Keys, keys)}, Pos: pos}
+		}
+	case plan.Path:
+		return plan.Path{X: e.X, Keys: join(e.Keys, keys), Pos: pos}
+	}
+	return plan.Path{X: e, Keys: keys, Pos: pos}
+}
+
+func join(a, b []string) []string { return append(append([]string(nil), a...), b...) }
+
+// lookup resolves the nodes that a scope decides about: names, and after a
+// stats the texts of its columns. It returns nil for the others.
+type lookup func(n *node) (plan.Expr, error)
+
+// lookup is the lookup of ordinary expressions.
+func (c *compiler) lookup(n *node) (plan.Expr, error) {
+	s := c.scope
+	switch n.op {
+	case nName:
+		return c.name(n)
+	case nCall, nBinary:
+		if !s.open {
+			if name, ok := s.norm[c.normal(n)]; ok {
+				return s.names[name], nil
+			}
+		}
+		if n.op == nCall && isAggregate(n.text) {
+			return nil, c.fail(n, "aggregates belong into stats", "%s(…) is an aggregate", n.text)
+		}
+	}
+	return nil, nil
+}
+
+func (c *compiler) name(n *node) (plan.Expr, error) {
+	s, pos := c.scope, c.place(n)
+	if e, ok := s.find(n.keys, pos); ok {
+		return e, nil
+	}
+	if !n.quote && len(n.keys) == 1 {
+		switch strings.ToLower(n.keys[0]) {
+		case "true":
+			return plan.Lit{Kind: plan.LitBool, Bool: true}, nil
+		case "false":
+			return plan.Lit{Kind: plan.LitBool}, nil
+		case "null":
+			return plan.Lit{}, nil
+		}
+	}
+	if s.open {
+		f := plan.Field{Ref: plan.FieldRef{Keys: n.keys}, Pos: pos}
+		if n.quote && len(n.keys) == 1 && strings.Contains(n.keys[0], ".") {
+			// `a.b` is the field of that very name or, failing that, b inside a.
+			if parts := strings.Split(n.keys[0], "."); len(parts) <= maxPath && noneEmpty(parts) {
+				return plan.Call{Func: "coalesce", Args: []plan.Expr{f, plan.Field{Ref: plan.FieldRef{Keys: parts}, Pos: pos}}, Pos: pos}, nil
+			}
+		}
+		return f, nil
+	}
+	if name, ok := s.norm[normalText(strings.Join(n.keys, "."))]; ok {
+		return s.names[name], nil
+	}
+	// "sort count desc" for the column count(): the name of the one function.
+	var hit plan.Expr
+	for norm, name := range s.norm {
+		if fn, _, ok := strings.Cut(norm, "("); ok && len(n.keys) == 1 && fn == strings.ToLower(n.keys[0]) {
+			if hit != nil {
+				hit = nil
+				break
+			}
+			hit = s.names[name]
+		}
+	}
+	if hit != nil {
+		return hit, nil
+	}
+	return nil, &unknownName{c.fail(n, suggest(strings.Join(n.keys, "."), s.list, "after stats only its columns exist: "+enumerate(s.list)),
+		"unknown field %s after stats", shorten(strings.Join(n.keys, ".")))}
+}
+
+// unknownName is the error for a name that no column has; sort forgives it.
+type unknownName struct{ err *plan.Error }
+
+func (e *unknownName) Error() string { return e.err.Error() }
+func (e *unknownName) Unwrap() error { return e.err }
+
+func noneEmpty(parts []string) bool {
+	for _, p := range parts {
+		if p == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// enumerate lists names for a hint, not more than are useful.
+func enumerate(names []string) string {
+	var b strings.Builder
+	for i, n := range names {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		if i == 8 {
+			fmt.Fprintf(&b, "and %d more", len(names)-i)
+			break
+		}
+		b.WriteString(strings.Trim(shorten(n), `"`))
+	}
+	return b.String()
+}
+
+// normal is the text of an expression in a form that spaces and the case of
+// functions do not change.
+func (c *compiler) normal(n *node) string { return normalText(c.src[n.start:n.end]) }
+
+func normalText(s string) string {
+	var b strings.Builder
+	l := lexer{src: s}
+	prev := token{}
+	for {
+		t, err := l.next()
+		if err != nil {
+			return strings.Join(strings.Fields(s), "") // a regular expression in it
+		}
+		if prev.kind == tIdent {
+			text := prev.text
+			if t.kind == tOp && t.text == "(" {
+				if text = strings.ToLower(text); text == "countdistinct" {
+					text = "count_distinct"
+				}
+			}
+			b.WriteString(text)
+		} else if prev.end > 0 {
+			b.WriteString(s[prev.start:prev.end])
+		}
+		if t.kind == tEOF {
+			break
+		}
+		if prev.kind == tOp && prev.text == "(" && t.kind == tOp && t.text == ")" && strings.HasSuffix(b.String(), "count(") {
+			b.WriteByte('*')
+		}
+		prev = t
+	}
+	return b.String()
+}
+
+// title is the name of a column whose expression has no alias: a field's path,
+// else the text as it was typed.
+func (c *compiler) title(n *node) string {
+	if n.op == nName {
+		return strings.Join(n.keys, ".")
+	}
+	s := c.src[n.start:n.end]
+	if strings.ContainsAny(s, "\n\r\t") {
+		s = strings.Join(strings.Fields(s), " ")
+	}
+	return s
+}
+
+// suggest is a hint that names the candidate nearest to a misspelt name, or
+// the fallback when none is near.
+func suggest(name string, candidates []string, fallback string) string {
+	best, dist := "", len(name)/3+1
+	for _, cand := range candidates {
+		if strings.EqualFold(cand, name) {
+			best = cand
+			break
+		}
+		if d := distance(strings.ToLower(name), strings.ToLower(cand), dist); d < dist || (d == dist && best == "") {
+			best, dist = cand, d
+		}
+	}
+	if best == "" {
+		return fallback
+	}
+	return "did you mean " + strings.Trim(shorten(best), `"`) + "?"
+}
+
+// distance is the number of characters to insert, drop or change to make one
+// name of the other, or more than limit if it is larger than that.
+func distance(a, b string, limit int) int {
+	if d := len(a) - len(b); d > limit || -d > limit {
+		return limit + 1
+	}
+	prev, row := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(prev[j]+1, row[j-1]+1, prev[j-1]+cost)
+		}
+		prev, row = row, prev
+	}
+	return prev[len(b)]
+}

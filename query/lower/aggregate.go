@@ -1,0 +1,172 @@
+package lower
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"trailward/query/plan"
+)
+
+// aggregate lowers a grouping. Above it only keys and aggregates exist.
+func (l *lowerer) aggregate(n *plan.Aggregate) error {
+	cols := map[int]val{}
+	var keys []val
+	var sel, by []string
+	for _, k := range n.Keys {
+		v, err := l.expr(k.Expr)
+		if err != nil {
+			return err
+		}
+		if v.doc || v.typ == plan.List {
+			return errorf(k.Expr, "group by one of its parts", "group by a map or list")
+		}
+		name := l.name("c")
+		sel = append(sel, v.sql+" AS "+name)
+		by = append(by, strconv.Itoa(len(sel)))
+		v = val{sql: name, typ: v.typ, atom: true}
+		cols[k.ID] = v
+		keys = append(keys, v)
+	}
+	for _, a := range n.Aggs {
+		if !l.live.cols[a.ID] {
+			continue
+		}
+		v, err := l.agg(a)
+		if err != nil {
+			return err
+		}
+		name := l.name("c")
+		sel = append(sel, v.sql+" AS "+name)
+		v.sql, v.atom = name, true
+		cols[a.ID] = v
+	}
+	if err := l.flush(); err != nil {
+		return err
+	}
+	if len(sel) == 0 { // nothing of it is shown, but there is a row
+		sel = []string{"1 AS " + l.name("c")}
+	}
+	sql := "SELECT " + strings.Join(sel, ", ") + " FROM " + l.from
+	if len(by) > 0 {
+		sql += " GROUP BY " + strings.Join(by, ", ")
+	} else {
+		sql += " HAVING count(*) > 0"
+	}
+	l.cols, l.keys, l.fields, l.memo = cols, keys, map[string]val{}, map[string]val{}
+	l.order, l.grouped, l.unordered = nil, true, false
+	return l.step(sql)
+}
+
+// agg lowers one aggregate.
+func (l *lowerer) agg(a plan.Agg) (val, error) {
+	if a.Func == "count" && len(a.Args) == 0 {
+		return val{sql: "count(*)", typ: plan.Int}, nil
+	}
+	x, err := l.expr(a.Args[0])
+	if err != nil {
+		return val{}, err
+	}
+	fl := func(op Op, extra ...string) (val, error) {
+		n, err := l.float(x)
+		if err != nil {
+			return val{}, err
+		}
+		sql, err := l.op(op, append([]string{n.sql}, extra...)...)
+		return val{sql: sql, typ: plan.Float}, err
+	}
+	switch a.Func {
+	case "count":
+		return val{sql: "count(" + x.sql + ")", typ: plan.Int}, nil
+	case "count_distinct":
+		sql, err := l.op(opCountDistinct, x.sql)
+		return val{sql: sql, typ: plan.Int}, err
+	case "sum", "avg":
+		n, err := l.num(x)
+		// Integers are added exactly (the sum is wider than they are) and
+		// become a float at the end.
+		return val{sql: "CAST(" + a.Func + "(" + n.sql + ") AS " + l.d.Type(plan.Float) + ")", typ: plan.Float}, err
+	case "stddev":
+		return fl(opStddev)
+	case "variance":
+		return fl(opVariance)
+	case "median":
+		return fl(opQuantile, float(0.5))
+	case "pct":
+		p, ok := a.Args[1].(plan.Lit)
+		if !ok {
+			return val{}, errorAt(a.Pos, "", "percentile is no constant")
+		}
+		return fl(opQuantile, float(p.Num/100))
+	case "min", "max":
+		return l.extreme(a.Func, x)
+	case "earliest", "latest":
+		t, err := l.expr(a.Order)
+		if err != nil {
+			return val{}, err
+		}
+		if t, err = l.time(t); err != nil {
+			return val{}, err
+		}
+		op := opArgMin
+		if a.Func == "latest" {
+			op = opArgMax
+		}
+		x.sql, err = l.op(op, x.sql, t.sql)
+		x.atom, x.lit = false, nil
+		return x, err
+	case "sortsfirst", "sortslast":
+		if x, err = l.hoist(x); err != nil {
+			return val{}, err
+		}
+		terms, err := l.natural(x, a.Func == "sortslast")
+		if err != nil {
+			return val{}, err
+		}
+		x.sql, err = l.op(opFirst, x.sql, strings.Join(terms, ", "))
+		x.atom, x.lit = false, nil
+		return x, err
+	case "values":
+		sql, err := l.op(opValues, l.text(x).sql)
+		return val{sql: sql, typ: plan.List}, err
+	case "topk":
+		k, ok := a.Args[1].(plan.Lit)
+		if !ok {
+			return val{}, errorAt(a.Pos, "", "number of values is no constant")
+		}
+		t, err := l.hoist(l.text(x))
+		if err != nil {
+			return val{}, err
+		}
+		sql, err := l.op(opTopK, t.sql, strconv.FormatInt(int64(k.Num), 10))
+		return val{sql: sql, typ: plan.List}, err
+	}
+	return val{}, fmt.Errorf("lower aggregate %s: not known", a.Func)
+}
+
+// extreme lowers min and max. Of text that holds numbers it is the lowest or
+// highest number, as it was written; of other text the first or last by code
+// point.
+func (l *lowerer) extreme(fn string, x val) (val, error) {
+	if !isText(x) {
+		if x.typ == plan.Bool {
+			n, err := l.num(x)
+			return val{sql: fn + "(" + n.sql + ")", typ: plan.Int}, err
+		}
+		return val{sql: fn + "(" + x.sql + ")", typ: x.typ}, nil
+	}
+	h, err := l.hoist(x)
+	if err != nil {
+		return val{}, err
+	}
+	n, err := l.num(h)
+	if err != nil {
+		return val{}, err
+	}
+	op := opArgMin
+	if fn == "max" {
+		op = opArgMax
+	}
+	sql, err := l.op(op, h.sql, n.sql)
+	return val{sql: "coalesce(" + sql + ", " + fn + "(" + h.sql + "))", typ: plan.Text}, err
+}

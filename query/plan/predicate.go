@@ -1,0 +1,205 @@
+package plan
+
+// AtomOp is the test of an [Atom].
+type AtomOp uint8
+
+// The tests.
+const (
+	AtomEqual    AtomOp = iota // the field's whole value is one of Values
+	AtomContains               // the field's text has Values[0] in it, case-sensitively
+	AtomMatch                  // the field's text has a match of the RE2 expression Values[0]
+	AtomSubnet                 // the field's text is an IP address in the CIDR block Values[0]
+	AtomPresent                // the field has a value
+)
+
+// Atom is one test of one field against constants.
+type Atom struct {
+	Field  FieldRef
+	Op     AtomOp
+	Values []string
+	// Exact is true when no other text than Values can pass an AtomEqual. A
+	// number passes however it is written (200, 2e2, 200.0), so its Values are
+	// only the usual ways.
+	Exact bool
+}
+
+// Predicate is a condition that every row of the answer's records passes: at
+// least one atom of Any is true.
+type Predicate struct{ Any []Atom }
+
+// Predicates returns what is known about the records that can matter to the
+// answer: conditions directly above the scan, all of which hold at once. What
+// cannot be said in atoms is left out, so a part of the store in which no record passes
+// one of them need not be read, while the plan's own filters still decide about rows.
+func (q *Query) Predicates() []Predicate {
+	// The nodes from the scan upwards, as far as no row's fate depends on
+	// another row.
+	var chain []Node
+	for n := q.Root; n != nil; n = n.Input() {
+		chain = append(chain, n)
+	}
+	cols := map[int]Expr{} // what a computed column is, to see through aliases
+	var out []Predicate
+	for i := len(chain) - 1; i >= 0; i-- {
+		switch n := chain[i].(type) {
+		case *Scan, *Sort:
+		case *Extend:
+			for _, c := range n.Cols {
+				cols[c.ID] = c.Expr
+			}
+		case *Filter:
+			for _, c := range conjuncts(n.Cond) {
+				if any, ok := disjuncts(c, cols); ok && len(any) > 0 {
+					out = append(out, Predicate{Any: any})
+				}
+			}
+		default:
+			return out
+		}
+	}
+	return out
+}
+
+func conjuncts(e Expr) []Expr {
+	if a, ok := e.(And); ok {
+		var out []Expr
+		for _, x := range a.X {
+			out = append(out, conjuncts(x)...)
+		}
+		return out
+	}
+	return []Expr{e}
+}
+
+// disjuncts returns the atoms of which one must hold for e to be true; ok is
+// false when some way for e to be true is not an atom.
+func disjuncts(e Expr, cols map[int]Expr) (any []Atom, ok bool) {
+	if o, isOr := e.(Or); isOr {
+		for _, x := range o.X {
+			a, ok := disjuncts(x, cols)
+			if !ok {
+				return nil, false
+			}
+			any = append(any, a...)
+		}
+		return any, true
+	}
+	if a, isAnd := e.(And); isAnd {
+		// One conjunct that can be said is enough: the rest only narrows it.
+		for _, x := range a.X {
+			if any, ok := disjuncts(x, cols); ok {
+				return any, true
+			}
+		}
+		return nil, false
+	}
+	a, ok := atom(e, cols)
+	return []Atom{a}, ok
+}
+
+func atom(e Expr, cols map[int]Expr) (Atom, bool) {
+	field := func(x Expr) (FieldRef, bool) {
+		for range 8 { // an alias of an alias; more is not worth looking for
+			c, ok := x.(Col)
+			if !ok {
+				break
+			}
+			x = cols[c.ID]
+		}
+		f, ok := x.(Field)
+		return f.Ref, ok
+	}
+	switch e := e.(type) {
+	case Compare:
+		if e.Op != Equal {
+			break
+		}
+		x, l := e.L, e.R
+		if _, ok := x.(Lit); ok {
+			x, l = l, x
+		}
+		lit, ok := l.(Lit)
+		ref, isField := field(x)
+		if !ok || !isField || lit.Kind == LitNull {
+			break
+		}
+		v, exact := lit.Forms()
+		return Atom{Field: ref, Op: AtomEqual, Values: v, Exact: exact}, true
+	case In:
+		ref, ok := field(e.X)
+		if !ok {
+			break
+		}
+		a := Atom{Field: ref, Op: AtomEqual, Exact: true}
+		for _, x := range e.List {
+			lit, ok := x.(Lit)
+			if !ok {
+				return Atom{}, false
+			}
+			if lit.Kind == LitNull {
+				continue // equals nothing
+			}
+			v, exact := lit.Forms()
+			a.Values = append(a.Values, v...)
+			a.Exact = a.Exact && exact
+		}
+		return a, true
+	case Contains:
+		lit, ok := e.Sub.(Lit)
+		if ref, isField := field(e.X); ok && isField && lit.Kind == LitText && lit.Text != "" {
+			return Atom{Field: ref, Op: AtomContains, Values: []string{lit.Text}}, true
+		}
+	case Match:
+		if ref, ok := field(e.X); ok {
+			return Atom{Field: ref, Op: AtomMatch, Values: []string{e.Regex}}, true
+		}
+	case Call:
+		if len(e.Args) == 0 {
+			break
+		}
+		ref, ok := field(e.Args[0])
+		if !ok {
+			break
+		}
+		switch e.Func {
+		case "ispresent":
+			return Atom{Field: ref, Op: AtomPresent}, true
+		case "isipinsubnet", "isipv4insubnet", "isipv6insubnet":
+			if lit, ok := e.Args[1].(Lit); ok && lit.Kind == LitText {
+				return Atom{Field: ref, Op: AtomSubnet, Values: []string{lit.Text}}, true
+			}
+		case "strcontains":
+			if lit, ok := e.Args[1].(Lit); ok && len(e.Args) == 2 && lit.Kind == LitText && lit.Text != "" {
+				return Atom{Field: ref, Op: AtomContains, Values: []string{lit.Text}}, true
+			}
+		}
+	}
+	return Atom{}, false
+}
+
+// Forms returns the texts that a stored value equal to the literal usually
+// has, and whether it can have no other. Number-looking text in quotes equals
+// a number too, if it is written as a machine would write it.
+func (l Lit) Forms() (texts []string, exact bool) {
+	switch l.Kind {
+	case LitBool:
+		if l.Bool {
+			return []string{"true", "1"}, false
+		}
+		return []string{"false", "0"}, false
+	case LitText:
+		return []string{l.Text}, !CanonicalNumber(l.Text)
+	case LitNumber:
+		texts = []string{l.Text}
+		if short := FormatNumber(l.Num); short != l.Text {
+			texts = append(texts, short)
+		}
+		switch l.Num {
+		case 0:
+			texts = append(texts, "false")
+		case 1:
+			texts = append(texts, "true")
+		}
+	}
+	return texts, false
+}

@@ -1,0 +1,460 @@
+package query
+
+import (
+	"hash/maphash"
+	"slices"
+	"strconv"
+	"strings"
+
+	"trailward"
+	"trailward/query/plan"
+)
+
+// How a name in a query finds a field in a part. A part holds columns named by
+// path (trailward.JoinPath); a query says keys. Every column that fits is taken,
+// the first that has a value in a row gives it there:
+//
+//  1. the column of exactly this path;
+//  2. columns whose path reads the same when written without the marks for
+//     dots inside keys: annotations.authorization.k8s.io/decision finds
+//     annotations.authorization\.k8s\.io/decision;
+//  3. a JSON column of a shorter path, the longest first, and the rest as a
+//     path into its JSON text. Keys that are decimal numbers count elements of
+//     an array, or are keys of an object; keys that follow one another may be
+//     one key with dots;
+//  4. for one key: what the framing said, @attr.KEY;
+//  5. other names that the kind's documentation uses (srcAddr for srcaddr);
+//  6. when the query asks in SQL, whose names have no case: the same again,
+//     without regard to case;
+//  7. an object that exists only as columns of its members: its JSON text made
+//     again of them. Members that are missing are left out; a member that is
+//     text stays text, also when the record had true or 1.0 there.
+
+// fieldExpr is a field of one part: SQL for its value, in terms of columns
+// written as placeholders by a render function.
+type fieldExpr struct {
+	typ  plan.Type
+	cols []string // paths of the columns that are read
+	sql  func(col func(path string) string) string
+}
+
+// partSchema is what the parts with the same columns and kind have in common.
+type partSchema struct {
+	kind    trailward.Kind
+	fields  []Field
+	types   map[string]plan.Type
+	flat    map[string][]string // name without marks → paths
+	folded  map[string][]string // the same in lower case; made when first needed
+	sorted  []string            // paths in order, for the search of members; made when first needed
+	odd     bool                // DuckDB would not find the columns under their names
+	memo    map[string]fieldExpr
+	foldAll bool
+}
+
+// virtualColumns are names that mean something else to DuckDB's Parquet reader.
+var virtualColumns = map[string]bool{"file_row_number": true, "file_index": true, "filename": true, "file_size": true, "file_last_modified": true, "rowid": true, "row_group_id": true, "empty": true}
+
+func newPartSchema(kind trailward.Kind, fields []Field, foldAll bool) *partSchema {
+	s := &partSchema{
+		kind: kind, fields: fields, foldAll: foldAll,
+		types: make(map[string]plan.Type, len(fields)),
+		flat:  make(map[string][]string, len(fields)),
+		memo:  map[string]fieldExpr{},
+	}
+	seen := make(map[string]bool, len(fields))
+	for _, f := range fields {
+		if _, twice := s.types[f.Path]; !twice {
+			s.types[f.Path] = f.Type
+			name := flatten(f.Path)
+			s.flat[name] = append(s.flat[name], f.Path)
+		}
+		lower := strings.ToLower(f.Path)
+		if seen[lower] || virtualColumns[lower] || strings.IndexByte(f.Path, 0) >= 0 {
+			s.odd = true
+		}
+		seen[lower] = true
+	}
+	return s
+}
+
+// flatten writes a path without the marks for dots inside keys.
+func flatten(path string) string {
+	if strings.IndexByte(path, '\\') < 0 {
+		return path
+	}
+	return strings.Join(trailward.SplitPath(path), ".")
+}
+
+// schemas gives parts with the same columns the same schema, so that names are
+// resolved once for all of them.
+type schemas struct {
+	seed  maphash.Seed
+	byKey map[uint64]*partSchema
+	fold  bool
+}
+
+func newSchemas(fold bool) *schemas {
+	return &schemas{seed: maphash.MakeSeed(), byKey: map[uint64]*partSchema{}, fold: fold}
+}
+
+func (s *schemas) of(p Part) *partSchema {
+	fields := p.Fields()
+	var h maphash.Hash
+	h.SetSeed(s.seed)
+	h.WriteString(string(p.Kind()))
+	for _, f := range fields {
+		h.WriteByte(0)
+		h.WriteByte(byte(f.Type))
+		h.WriteString(f.Path)
+	}
+	key := h.Sum64()
+	for {
+		have, ok := s.byKey[key]
+		if !ok {
+			have = newPartSchema(p.Kind(), fields, s.fold)
+			s.byKey[key] = have
+		}
+		if have.kind == p.Kind() && slices.Equal(have.fields, fields) {
+			return have
+		}
+		key++ // two lists with one hash
+	}
+}
+
+// resolve finds a field that is not one of the system fields that the scan
+// makes itself.
+func (s *partSchema) resolve(ref plan.FieldRef) fieldExpr {
+	key := ref.Key()
+	e, ok := s.memo[key]
+	if !ok {
+		e = s.find(ref.Keys)
+		s.memo[key] = e
+	}
+	return e
+}
+
+func (s *partSchema) find(keys []string) fieldExpr {
+	var found []fieldExpr
+	taken := map[string]bool{}
+	add := func(path string) {
+		if _, ok := s.types[path]; ok && !taken[path] {
+			taken[path] = true
+			found = append(found, s.column(path))
+		}
+	}
+	if len(keys) == 0 {
+		return fieldExpr{typ: plan.Null}
+	}
+	path, name := trailward.JoinPath(keys...), strings.Join(keys, ".")
+	add(path)
+	for _, p := range s.flat[name] {
+		add(p)
+	}
+	found = append(found, s.inJSON(keys, s.flatPaths)...)
+	if len(keys) == 1 {
+		if strings.Contains(keys[0], ".") { // `a.b.c` where a is JSON
+			found = append(found, s.inJSON(strings.Split(keys[0], "."), s.flatPaths)...)
+		}
+		add("@attr." + keys[0])
+		add(trailward.JoinPath("@attr", keys[0]))
+	}
+	for _, p := range s.aliases(name) {
+		add(p)
+	}
+	if len(found) == 0 && s.foldAll {
+		lower := strings.ToLower(name)
+		for _, p := range s.foldedPaths(lower) {
+			add(p)
+		}
+		found = append(found, s.inJSON(keys, func(n string) []string { return s.foldedPaths(strings.ToLower(n)) })...)
+		if len(keys) == 1 {
+			for _, p := range s.foldedPaths("@attr." + lower) {
+				add(p)
+			}
+		}
+	}
+	if members := s.members(path); members.typ != plan.Null {
+		found = append(found, members)
+	} else if len(found) == 0 && s.foldAll {
+		if p, ok := s.foldedPrefix(path); ok {
+			found = append(found, s.members(p))
+		}
+	}
+	return coalesce(found)
+}
+
+func (s *partSchema) flatPaths(name string) []string { return s.flat[name] }
+
+func (s *partSchema) foldedPaths(name string) []string {
+	if s.folded == nil {
+		s.folded = make(map[string][]string, len(s.fields))
+		for _, f := range s.fields {
+			n := strings.ToLower(flatten(f.Path))
+			s.folded[n] = append(s.folded[n], f.Path)
+		}
+	}
+	return s.folded[name]
+}
+
+func (s *partSchema) column(path string) fieldExpr {
+	return fieldExpr{typ: s.types[path], cols: []string{path}, sql: func(col func(string) string) string { return col(path) }}
+}
+
+// inJSON finds JSON columns whose path is a beginning of keys.
+func (s *partSchema) inJSON(keys []string, paths func(name string) []string) []fieldExpr {
+	var out []fieldExpr
+	for i := len(keys) - 1; i > 0; i-- {
+		for _, path := range paths(strings.Join(keys[:i], ".")) {
+			if s.types[path] == plan.JSON {
+				if e, ok := extraction(path, keys[i:]); ok {
+					out = append(out, e)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// extraction is a path into the JSON text of a column. JSON pointers are used
+// because they need no quoting and take a number for either an index or a key.
+func extraction(path string, rest []string) (fieldExpr, bool) {
+	pointers := jsonPointers(rest)
+	if pointers == nil {
+		return fieldExpr{}, false
+	}
+	return fieldExpr{typ: plan.Text, cols: []string{path}, sql: func(col func(string) string) string {
+		c := col(path)
+		var x string
+		if len(pointers) == 1 {
+			x = "json_extract_string(" + c + ", " + literal(pointers[0]) + ")"
+		} else {
+			quoted := make([]string, len(pointers))
+			for i, p := range pointers {
+				quoted[i] = literal(p)
+			}
+			x = "list_aggregate(json_extract_string(" + c + ", [" + strings.Join(quoted, ", ") + "]), 'any_value')"
+		}
+		// Other records may hold plain text in the same field: the test by its
+		// first letter spares these the slow road of TRY.
+		return "CASE WHEN starts_with(" + c + ", '{') OR starts_with(" + c + ", '[') THEN TRY(" + x + ") END"
+	}}, true
+}
+
+// maxJoined is the most keys below a JSON column for which every way to take
+// neighbours as one key with dots is tried; beyond it only some are.
+const maxJoined = 4
+
+// jsonPointers lists the JSON pointers (RFC 6901) that keys may mean, the
+// plainest first; nil when they cannot be written.
+func jsonPointers(keys []string) []string {
+	for _, k := range keys {
+		if strings.IndexByte(k, 0) >= 0 {
+			return nil // an SQL text cannot hold it
+		}
+	}
+	pointer := func(keys []string) string {
+		var b strings.Builder
+		for _, k := range keys {
+			b.WriteByte('/')
+			b.WriteString(pointerEscape.Replace(k))
+		}
+		return b.String()
+	}
+	out := []string{pointer(keys)}
+	n := len(keys)
+	switch {
+	case n == 1:
+	case n <= maxJoined:
+		for joins := 1; joins < 1<<(n-1); joins++ { // bit i: no break after key i
+			parts := []string{keys[0]}
+			for i := 1; i < n; i++ {
+				if joins>>(i-1)&1 == 1 {
+					parts[len(parts)-1] += "." + keys[i]
+				} else {
+					parts = append(parts, keys[i])
+				}
+			}
+			out = append(out, pointer(parts))
+		}
+	default:
+		for i := range n - 1 { // the first i apart, the others one key
+			out = append(out, pointer(append(slices.Clone(keys[:i]), strings.Join(keys[i:], "."))))
+		}
+	}
+	return out
+}
+
+var pointerEscape = strings.NewReplacer("~", "~0", "/", "~1")
+
+// members makes the JSON text of an object of the columns of its members.
+func (s *partSchema) members(path string) fieldExpr {
+	if s.sorted == nil {
+		s.sorted = make([]string, 0, len(s.types))
+		for p := range s.types {
+			if !strings.HasPrefix(p, "@") {
+				s.sorted = append(s.sorted, p)
+			}
+		}
+		slices.Sort(s.sorted)
+	}
+	prefix := path + "."
+	from, _ := slices.BinarySearch(s.sorted, prefix)
+	to := from
+	for to < len(s.sorted) && strings.HasPrefix(s.sorted[to], prefix) {
+		to++
+	}
+	if from == to {
+		return fieldExpr{typ: plan.Null}
+	}
+	root := &member{}
+	var cols []string
+	for _, p := range s.sorted[from:to] {
+		cols = append(cols, p)
+		root.put(trailward.SplitPath(p[len(prefix):]), p, s.types[p])
+	}
+	return fieldExpr{typ: plan.JSON, cols: cols, sql: func(col func(string) string) string {
+		text, present := root.json(col)
+		return "CASE WHEN " + present + " THEN CAST(json_merge_patch('{}', " + text + ") AS VARCHAR) END"
+	}}
+}
+
+// foldedPrefix finds how an object's path is written in this part.
+func (s *partSchema) foldedPrefix(path string) (string, bool) {
+	prefix := strings.ToLower(path) + "."
+	for _, f := range s.fields {
+		if len(f.Path) > len(prefix) && strings.HasPrefix(strings.ToLower(f.Path), prefix) {
+			// A letter may take another number of bytes in lower case: keep to
+			// those that do not.
+			if strings.EqualFold(f.Path[:len(prefix)], prefix) {
+				return f.Path[:len(prefix)-1], true
+			}
+		}
+	}
+	return "", false
+}
+
+// member is a node of an object that is made again.
+type member struct {
+	path  string // its column, if it has one
+	typ   plan.Type
+	keys  []string
+	below map[string]*member
+}
+
+func (m *member) put(keys []string, path string, typ plan.Type) {
+	if len(keys) == 0 {
+		m.path, m.typ = path, typ
+		return
+	}
+	if m.below == nil {
+		m.below = map[string]*member{}
+	}
+	next := m.below[keys[0]]
+	if next == nil {
+		next = &member{}
+		m.below[keys[0]] = next
+		m.keys = append(m.keys, keys[0])
+	}
+	next.put(keys[1:], path, typ)
+}
+
+// json gives SQL for the value, null when it is missing, and for whether it is
+// there. json_merge_patch drops the nulls at the end.
+func (m *member) json(col func(string) string) (value, present string) {
+	var values, tests []string
+	if m.path != "" {
+		c := col(m.path)
+		v := "to_json(" + c + ")"
+		if m.typ == plan.JSON {
+			v = "CASE WHEN json_valid(" + c + ") THEN CAST(" + c + " AS JSON) ELSE to_json(" + c + ") END"
+		}
+		values, tests = append(values, v), append(tests, c+" IS NOT NULL")
+	}
+	if len(m.keys) > 0 {
+		var args, any []string
+		for _, k := range m.keys {
+			if strings.IndexByte(k, 0) >= 0 {
+				continue // an SQL text cannot hold it
+			}
+			v, p := m.below[k].json(col)
+			args = append(args, literal(k), v)
+			any = append(any, p)
+		}
+		if len(args) > 0 {
+			test := strings.Join(any, " OR ")
+			values = append(values, "CASE WHEN "+test+" THEN json_object("+strings.Join(args, ", ")+") END")
+			tests = append(tests, test)
+		}
+	}
+	switch len(values) {
+	case 0:
+		return "CAST(NULL AS JSON)", "false"
+	case 1:
+		return values[0], "(" + tests[0] + ")"
+	}
+	return "coalesce(" + strings.Join(values, ", ") + ")", "(" + strings.Join(tests, " OR ") + ")"
+}
+
+// coalesce joins several places of one field.
+func coalesce(found []fieldExpr) fieldExpr {
+	switch len(found) {
+	case 0:
+		return fieldExpr{typ: plan.Null}
+	case 1:
+		return found[0]
+	}
+	out := fieldExpr{typ: found[0].typ}
+	for _, e := range found {
+		out.cols = append(out.cols, e.cols...)
+		out.typ = commonType(out.typ, e.typ)
+	}
+	typ := out.typ
+	out.sql = func(col func(string) string) string {
+		parts := make([]string, len(found))
+		for i, e := range found {
+			parts[i] = cast(e.sql(col), typ)
+		}
+		return "coalesce(" + strings.Join(parts, ", ") + ")"
+	}
+	return out
+}
+
+// commonType is the type that holds both: JSON when one is, the same when they
+// agree, else text. Null holds nothing and takes the other's.
+func commonType(a, b plan.Type) plan.Type {
+	switch {
+	case a == b, b == plan.Null:
+		return a
+	case a == plan.Null:
+		return b
+	case a == plan.JSON || b == plan.JSON:
+		return plan.JSON
+	}
+	return plan.Text
+}
+
+// cast gives an expression the SQL type of a logical one. DuckDB leaves out a
+// cast to the type that is there.
+func cast(sql string, t plan.Type) string {
+	return "CAST(" + sql + " AS " + sqlType(t) + ")"
+}
+
+func sqlType(t plan.Type) string {
+	switch t {
+	case plan.Int, plan.Pointer, plan.Message:
+		return "BIGINT"
+	case plan.Float:
+		return "DOUBLE"
+	case plan.Bool:
+		return "BOOLEAN"
+	case plan.Time:
+		return "TIMESTAMP"
+	}
+	return "VARCHAR"
+}
+
+// quote writes an identifier, literal a text value.
+func quote(name string) string   { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+
+func itoa(n int) string { return strconv.Itoa(n) }

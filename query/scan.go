@@ -1,0 +1,438 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"trailward"
+	"trailward/query/duck"
+	"trailward/query/plan"
+)
+
+// System fields, which exist in every relation.
+const (
+	fieldTime      = "@timestamp"
+	fieldIngestion = "@ingestionTime"
+	fieldLog       = "@log"
+	fieldLogStream = "@logStream"
+	fieldMessage   = "@message"
+	fieldPtr       = "@ptr"
+	fieldKind      = "@kind"
+)
+
+// A pointer to a record inside one query is part number << pointerShift | row.
+const pointerShift = 40
+
+// maxColumns is the most fields that one relation can have.
+const maxColumns = 10000
+
+// scan makes the relations that one query's plan stands on, over the parts of
+// one snapshot. Slot i of the session belongs to parts[i].
+type scan struct {
+	session *duck.Session
+	parts   []Part
+	schemas *schemas
+	from    time.Time // zero: open
+	to      time.Time
+	account string
+
+	opened   []map[string]bool // columns that were opened, by part
+	numbered []Part            // by the part number of pointers
+	mu       sync.Mutex        // guards the session's slots and stats while parts are opened
+	stats    Stats
+}
+
+// newScan is over the parts that the time range touches.
+func newScan(session *duck.Session, parts []Part, start, end time.Time, account string, fold bool) *scan {
+	s := &scan{session: session, parts: parts, schemas: newSchemas(fold), from: start, to: end, account: account}
+	s.opened = make([]map[string]bool, len(parts))
+	return s
+}
+
+// inRange leaves out the parts that hold no record of the time range, and
+// those without records.
+func inRange(parts []Part, start, end time.Time) []Part {
+	var out []Part
+	for _, p := range parts {
+		if p.Rows() == 0 || !start.IsZero() && p.MaxTime().Before(start) || !end.IsZero() && p.MinTime().After(end) {
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// open is the plan.OpenFunc over all parts.
+func (s *scan) open(ctx context.Context) plan.OpenFunc {
+	return func(fields []plan.FieldRef) (plan.Relation, error) {
+		return s.relation(ctx, nil, fields)
+	}
+}
+
+// partGroup are the parts that one SELECT reads: the same expressions over the
+// same column names.
+type partGroup struct {
+	schema *partSchema
+	exprs  []fieldExpr // by wanted field
+	filter bool        // some records may lie outside the time range
+	parts  []int       // index in scan.parts
+}
+
+// relation makes the relation with the given fields over the parts of the given
+// kinds (nil means all).
+func (s *scan) relation(ctx context.Context, kinds []trailward.Kind, fields []plan.FieldRef) (plan.Relation, error) {
+	rel := plan.Relation{Columns: make(map[string]plan.Column, len(fields))}
+	var wanted []plan.FieldRef
+	for _, f := range fields {
+		if _, ok := rel.Columns[f.Key()]; !ok {
+			rel.Columns[f.Key()] = plan.Column{Name: "c" + itoa(len(wanted))}
+			wanted = append(wanted, f)
+		}
+	}
+	if len(wanted) > maxColumns {
+		return rel, fmt.Errorf("query reads %d fields, the limit is %d", len(wanted), maxColumns)
+	}
+	groups := s.group(kinds, wanted)
+	types := make([]plan.Type, len(wanted))
+	for i, f := range wanted {
+		types[i] = systemType(f)
+		for _, g := range groups {
+			types[i] = commonType(types[i], g.exprs[i].typ)
+		}
+		c := rel.Columns[f.Key()]
+		c.Type = types[i]
+		rel.Columns[f.Key()] = c
+	}
+	if err := s.openParts(ctx, groups); err != nil {
+		return rel, err
+	}
+	var selects []string
+	for _, g := range groups {
+		list, err := s.selects(ctx, g, wanted, types)
+		if err != nil {
+			return rel, err
+		}
+		selects = append(selects, list...)
+	}
+	if len(selects) == 0 {
+		cols := make([]string, len(wanted))
+		for i, t := range types {
+			cols[i] = cast("NULL", t) + " AS c" + itoa(i)
+		}
+		if len(cols) == 0 {
+			cols = []string{"1 AS none"}
+		}
+		selects = []string{"SELECT " + strings.Join(cols, ", ") + " WHERE false"}
+	}
+	rel.SQL = "(" + strings.Join(selects, " UNION ALL ") + ")"
+	return rel, nil
+}
+
+func systemName(f plan.FieldRef) string {
+	if len(f.Keys) == 1 && strings.HasPrefix(f.Keys[0], "@") {
+		return f.Keys[0]
+	}
+	return ""
+}
+
+// systemType is the type that a system field has even when there is no part.
+func systemType(f plan.FieldRef) plan.Type {
+	switch systemName(f) {
+	case fieldTime, fieldIngestion:
+		return plan.Time
+	case fieldLog, fieldLogStream, fieldMessage, fieldKind:
+		return plan.Text
+	case fieldPtr:
+		return plan.Pointer
+	}
+	return plan.Null
+}
+
+// made says whether the scan makes the field itself, without a column.
+func made(f plan.FieldRef) bool {
+	switch systemName(f) {
+	case fieldLog, fieldPtr, fieldKind, fieldMessage:
+		return true
+	}
+	return false
+}
+
+// group puts parts together whose wanted fields have the same names and types.
+func (s *scan) group(kinds []trailward.Kind, wanted []plan.FieldRef) []*partGroup {
+	type variant struct {
+		schema *partSchema
+		filter bool
+	}
+	bySchema := map[variant]*partGroup{}
+	byText := map[string]*partGroup{}
+	var groups []*partGroup
+	for i, p := range s.parts {
+		if kinds != nil && !slices.Contains(kinds, p.Kind()) {
+			continue
+		}
+		schema := s.schemas.of(p)
+		v := variant{schema, !s.from.IsZero() && p.MinTime().Before(s.from) || !s.to.IsZero() && p.MaxTime().After(s.to)}
+		g, ok := bySchema[v]
+		if !ok {
+			exprs := make([]fieldExpr, len(wanted))
+			for j, f := range wanted {
+				if made(f) {
+					exprs[j] = fieldExpr{typ: systemType(f)}
+					if systemName(f) == fieldMessage && schema.types[fieldMessage] == plan.Text {
+						exprs[j].cols = []string{fieldMessage}
+					}
+				} else {
+					exprs[j] = schema.resolve(f)
+				}
+			}
+			// Other schemas may agree in what is wanted.
+			text := signature(v.schema, v.filter, exprs)
+			g, ok = byText[text]
+			if !ok {
+				g = &partGroup{schema: schema, exprs: exprs, filter: v.filter}
+				byText[text] = g
+				groups = append(groups, g)
+			}
+			bySchema[v] = g
+		}
+		g.parts = append(g.parts, i)
+	}
+	return groups
+}
+
+// signature is the same for groups that can be read by one SELECT.
+func signature(schema *partSchema, filter bool, exprs []fieldExpr) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%t", filter)
+	if schema.odd {
+		fmt.Fprintf(&b, " %p", schema) // its columns are found by place
+	}
+	// The range and the row number are read by name.
+	for _, e := range exprs {
+		b.WriteByte('\n')
+		b.WriteString(itoa(int(e.typ)))
+		for _, c := range e.cols {
+			b.WriteByte(0)
+			b.WriteString(itoa(int(schema.types[c])))
+			b.WriteString(c)
+		}
+		if e.sql != nil {
+			b.WriteByte(1)
+			b.WriteString(e.sql(quote))
+		}
+	}
+	return b.String()
+}
+
+// openConcurrency is how many parts are opened at once: opening waits for disk
+// or network more than it computes.
+func openConcurrency() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
+
+// openParts fetches the columns that the groups read and lays the parts onto
+// their slots.
+func (s *scan) openParts(ctx context.Context, groups []*partGroup) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(openConcurrency())
+	for _, grp := range groups {
+		cols := map[string]bool{}
+		for _, e := range grp.exprs {
+			for _, c := range e.cols {
+				cols[c] = true
+			}
+		}
+		if grp.filter {
+			cols[fieldTime] = true
+		}
+		for _, i := range grp.parts {
+			g.Go(func() error { return s.openPart(ctx, i, cols) })
+		}
+	}
+	return g.Wait()
+}
+
+// openPart opens a part with the columns and those it was opened with before:
+// a query may read it in several relations through one slot.
+func (s *scan) openPart(ctx context.Context, i int, cols map[string]bool) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	have := s.opened[i] // parts are in one group of a relation: no other goroutine has it
+	first := have == nil
+	if first {
+		have = make(map[string]bool, len(cols))
+	}
+	before := len(have)
+	for c := range cols {
+		have[c] = true
+	}
+	if !first && len(have) == before {
+		return nil
+	}
+	names := make([]string, 0, len(have))
+	for _, f := range s.parts[i].Fields() { // in file order
+		if have[f.Path] {
+			names = append(names, f.Path)
+		}
+	}
+	fd, bytes, err := s.parts[i].Open(names)
+	if err != nil {
+		return fmt.Errorf("open segment %s: %w", s.parts[i].ID(), err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.session.Put(i, fd); err != nil {
+		return fmt.Errorf("open segment %s: %w", s.parts[i].ID(), err)
+	}
+	s.opened[i] = have
+	if first {
+		s.stats.SegmentsOpened++
+		s.stats.RecordsScanned += s.parts[i].Rows()
+	}
+	s.stats.BytesScanned += bytes
+	return nil
+}
+
+// selects writes the SELECTs that read one group: one, or one for each part
+// where columns are found by place.
+func (s *scan) selects(ctx context.Context, g *partGroup, wanted []plan.FieldRef, types []plan.Type) ([]string, error) {
+	if !g.schema.odd {
+		return []string{s.selectFrom(g, g.parts, wanted, types, "", func(path string) string { return "t." + quote(path) })}, nil
+	}
+	var out []string
+	for _, i := range g.parts {
+		order, err := s.physicalOrder(ctx, i)
+		if err != nil {
+			return nil, err
+		}
+		place := make(map[string]string, len(order))
+		names := make([]string, len(order))
+		for j, name := range order {
+			names[j] = "p" + itoa(j)
+			if _, twice := place[name]; !twice {
+				place[name] = "t." + names[j]
+			}
+		}
+		var missing string
+		sql := s.selectFrom(g, []int{i}, wanted, types, "("+strings.Join(names, ", ")+")", func(path string) string {
+			if place[path] == "" {
+				missing = path
+			}
+			return place[path]
+		})
+		if missing != "" {
+			return nil, fmt.Errorf("segment %s has no column %q, which it lists", s.parts[i].ID(), missing)
+		}
+		out = append(out, sql)
+	}
+	return out, nil
+}
+
+// physicalOrder reads the names of a part's columns from its footer.
+func (s *scan) physicalOrder(ctx context.Context, i int) ([]string, error) {
+	rows, err := s.session.Query(ctx, "SELECT name FROM parquet_schema("+literal(s.session.Path(i))+") WHERE column_id > 0 ORDER BY column_id")
+	if err != nil {
+		return nil, fmt.Errorf("read the columns of segment %s: %w", s.parts[i].ID(), err)
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		name, ok := rows.Values()[0].(string)
+		if !ok {
+			return nil, fmt.Errorf("read the columns of segment %s: a column has no name", s.parts[i].ID())
+		}
+		out = append(out, name)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read the columns of segment %s: %w", s.parts[i].ID(), err)
+	}
+	return out, nil
+}
+
+// selectFrom writes one SELECT over the given parts. names is an alias list for
+// all columns, or empty; col writes a column.
+func (s *scan) selectFrom(g *partGroup, parts []int, wanted []plan.FieldRef, types []plan.Type, names string, col func(string) string) string {
+	base := len(s.numbered)
+	var from strings.Builder
+	for j, i := range parts {
+		s.numbered = append(s.numbered, s.parts[i])
+		if j > 0 {
+			from.WriteString(", ")
+		}
+		from.WriteString(literal(s.session.Path(i)))
+	}
+	number := "(" + itoa(base) + " + CAST(t.file_index AS BIGINT))"
+	cols := make([]string, 0, len(wanted)+1)
+	for j, f := range wanted {
+		e := g.exprs[j]
+		var sql string
+		switch name := systemName(f); {
+		case name == fieldPtr:
+			sql = "(" + number + " << " + itoa(pointerShift) + ") + t.file_row_number"
+		case name == fieldMessage:
+			sql = duck.MessageFunction + "(" + number + ", t.file_row_number)"
+			if len(e.cols) > 0 {
+				// What is not text in the encoding of SQL has no value there.
+				sql = "coalesce(" + col(fieldMessage) + ", " + sql + ")"
+			}
+		case name == fieldKind:
+			sql = s.constant(parts, func(p Part) string { return string(p.Kind()) })
+		case name == fieldLog:
+			sql = s.constant(parts, func(p Part) string { return s.account + ":" + p.Group() })
+		case e.typ == plan.Null:
+			sql = "NULL"
+		default:
+			sql = e.sql(col)
+		}
+		cols = append(cols, cast(sql, types[j])+" AS c"+itoa(j))
+	}
+	if len(cols) == 0 {
+		cols = append(cols, "1 AS none")
+	}
+	sql := "SELECT " + strings.Join(cols, ", ") + " FROM read_parquet([" + from.String() + "]) AS t" + names
+	if g.filter {
+		var conds []string
+		if !s.from.IsZero() {
+			conds = append(conds, col(fieldTime)+" >= "+timestamp(s.from))
+		}
+		if !s.to.IsZero() {
+			conds = append(conds, col(fieldTime)+" <= "+timestamp(s.to))
+		}
+		sql += " WHERE " + strings.Join(conds, " AND ")
+	}
+	return sql
+}
+
+// constant is a value that each part has one of.
+func (s *scan) constant(parts []int, value func(Part) string) string {
+	values := make([]string, len(parts))
+	same := true
+	for j, i := range parts {
+		values[j] = literal(strings.ReplaceAll(value(s.parts[i]), "\x00", "\uFFFD"))
+		same = same && values[j] == values[0]
+	}
+	if same {
+		return values[0]
+	}
+	return "[" + strings.Join(values, ", ") + "][CAST(t.file_index AS BIGINT) + 1]"
+}
+
+// timestamp writes a time as SQL, in the microseconds that parts keep.
+func timestamp(t time.Time) string {
+	return "make_timestamp(" + fmt.Sprint(t.UnixMicro()) + ")"
+}
+
+// part returns the part that a pointer's number means.
+func (s *scan) part(number int64) (Part, error) {
+	if number < 0 || number >= int64(len(s.numbered)) {
+		return nil, errors.New("record pointer names no segment of this query")
+	}
+	return s.numbered[number], nil
+}

@@ -1,0 +1,182 @@
+package file
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+
+	"trailward"
+)
+
+// Input is one logical file. It is good only until the function that Walk gave
+// it to returns, and for one goroutine.
+type Input struct {
+	// Name is the path, with the members of archives behind it, each after an
+	// exclamation mark: logs.tar!var/log/auth.log. Standard input is "-".
+	Name string
+
+	w      window
+	fr     framer
+	opts   *Options
+	report *Report
+	head   [sha256.Size]byte
+	whole  bool
+	size   int64
+	begun  bool
+	open   func() (io.ReadCloser, error) // the logical file once more; nil when there is no way
+	err    error                         // what Next returns from now on
+	frame  trailward.Framed
+}
+
+// NewInput makes an Input of a stream that is one logical file, with neither
+// compression nor archive around it: the body of a request. It reads the
+// stream's head. What damages it meets are in what Next returns, and control
+// messages are counted in report.
+func NewInput(name string, r io.Reader, opts Options, report *Report) (*Input, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	opts = opts.filled()
+	if report == nil {
+		report = new(Report)
+	}
+	return newInput(name, r, -1, nil, &opts, report, nil), nil
+}
+
+// newInput reads the head of r. buf is a buffer to use, or nil.
+func newInput(name string, r io.Reader, size int64, open func() (io.ReadCloser, error), opts *Options, report *Report, buf []byte) *Input {
+	in := &Input{Name: name, opts: opts, report: report, size: size, open: open}
+	in.w = window{r: r, limit: -1, buf: buf}
+	in.w.need(headSize + 1) // one more, to know whether the head is all
+	head := in.w.bytes()
+	in.whole = len(head) <= headSize && in.w.err == io.EOF
+	head = head[:min(len(head), headSize)]
+	in.head = sha256.Sum256(head)
+	if in.whole {
+		in.size = int64(len(head))
+	}
+	var skip int
+	in.fr, skip = choose(head, !in.whole, name, opts, report)
+	in.w.advance(skip)
+	return in
+}
+
+// HeadSum returns the SHA-256 of the first 64 KiB of the logical file, and
+// whether that is all of it.
+func (in *Input) HeadSum() (sum [32]byte, whole bool) { return in.head, in.whole }
+
+// ErrSumUnknown is what [Input.Sum] returns when the sum cannot be had without
+// reading the file for good: read the records, and rely on their own keys.
+var ErrSumUnknown = errors.New("sum cannot be known before the file is read")
+
+// Sum returns the SHA-256 of the whole logical file, before it is read. It
+// reads a file that can be opened again a second time, and holds a member of a
+// tar archive of at most MaxHeld bytes. Thereafter the Input ends where the
+// sum ended, even if the file has grown. It must come before Next and Skip.
+func (in *Input) Sum() ([32]byte, error) {
+	var sum [32]byte
+	if in.whole {
+		return in.head, nil
+	}
+	if in.begun || in.w.err != nil && in.w.err != io.EOF {
+		return sum, ErrSumUnknown
+	}
+	if in.open == nil {
+		if in.size > MaxHeld {
+			return sum, ErrSumUnknown
+		}
+		skipped := int(in.w.off) // a byte order mark, which is still in front
+		in.w.need(MaxHeld + 1 - skipped)
+		if in.w.err != io.EOF || in.w.end-in.w.start+skipped > MaxHeld {
+			return sum, ErrSumUnknown
+		}
+		sum = sha256.Sum256(in.w.buf[in.w.start-skipped : in.w.end])
+		in.size = int64(in.w.end - in.w.start + skipped)
+		return sum, nil
+	}
+	rc, err := in.open()
+	if err != nil {
+		return sum, fmt.Errorf("%w: %w", ErrSumUnknown, err)
+	}
+	defer rc.Close()
+	h := sha256.New()
+	n, err := io.Copy(h, rc)
+	if err != nil {
+		if ctxErr(err) {
+			return sum, err
+		}
+		return sum, fmt.Errorf("%w: %w", ErrSumUnknown, err)
+	}
+	if n < in.w.off+int64(in.w.end-in.w.start) { // cut shorter in between
+		return sum, ErrSumUnknown
+	}
+	in.w.limit, in.size = n, n
+	h.Sum(sum[:0])
+	return sum, nil
+}
+
+// Size returns how many bytes the logical file has, or -1 if that is not known
+// yet.
+func (in *Input) Size() int64 { return in.size }
+
+// Consumed returns how many of the logical file's bytes lie behind the records
+// returned so far: for a file of lines, a place to go on from with Skip.
+func (in *Input) Consumed() int64 { return in.w.off }
+
+// Skip passes over the first n bytes of the logical file. It must come before
+// Next; the framing is still decided by the file's head. It serves files of
+// lines that have grown since Consumed told n.
+func (in *Input) Skip(n int64) error {
+	if in.begun {
+		return errors.New("skip comes after a record was read")
+	}
+	for in.w.off < n {
+		if in.w.start == in.w.end && !in.w.fill() {
+			if in.w.err == io.EOF {
+				return fmt.Errorf("skip %d bytes of %s: it has %d", n, in.Name, in.w.off)
+			}
+			return in.fail(in.w.err)
+		}
+		in.w.advance(int(min(n-in.w.off, int64(in.w.end-in.w.start))))
+	}
+	return nil
+}
+
+// Next returns the next record, which is valid until the call after. At the
+// end it returns io.EOF, and a *Damage when the input ends before its end;
+// what was returned before stands. Other errors are the context's.
+func (in *Input) Next() (trailward.Framed, error) {
+	if in.err != nil {
+		return trailward.Framed{}, in.err
+	}
+	in.begun = true
+	in.frame = trailward.Framed{}
+	if err := in.fr.next(&in.w, &in.frame); err != nil {
+		in.err = in.fail(err)
+		if in.err == io.EOF {
+			in.size = in.w.off
+		}
+		return trailward.Framed{}, in.err
+	}
+	if in.opts.Kind != "" && in.frame.Damaged == "" {
+		in.frame.Kind = in.opts.Kind
+		if in.frame.Columns == nil {
+			in.frame.Columns = in.opts.Columns
+		}
+	}
+	return in.frame, nil
+}
+
+// fail puts an error into the form that Next returns.
+func (in *Input) fail(err error) error {
+	if err == io.EOF || ctxErr(err) {
+		return err
+	}
+	return damageOf(in.Name, err)
+}
+
+func ctxErr(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}

@@ -1,0 +1,127 @@
+package file
+
+import (
+	"bytes"
+
+	"trailward"
+	"trailward/format"
+)
+
+// sniffed is how many lines are looked at to tell what a file of lines is.
+const sniffed = 16
+
+// choose decides the framing of a logical file by its head, whose first skip
+// bytes are a byte order mark, which is framing. more says that the file goes
+// on behind the head.
+func choose(head []byte, more bool, name string, opts *Options, report *Report) (fr framer, skip int) {
+	if bytes.HasPrefix(head, []byte("\xef\xbb\xbf")) {
+		skip = 3
+	}
+	plain := &lines{cut: lineCutter{max: opts.MaxRecord}}
+	wrapped := true // look for the framing of containers and of the journal
+	switch opts.Kind {
+	case trailward.KindText, trailward.KindSyslog, trailward.KindLinuxAudit:
+		return plain, skip
+	case trailward.KindVPCFlow:
+		plain.flow, plain.columns = true, opts.Columns
+		return plain, skip
+	case "":
+		plain.flow = true
+	case trailward.KindContainer, trailward.KindJournal:
+	default:
+		wrapped = false
+	}
+	b := head[skip:]
+	i := format.JSONBlank(b, 0)
+	if i == len(b) {
+		return plain, skip
+	}
+	if b[i] == '{' || b[i] == '[' {
+		if isValues(b[i:]) {
+			return &values{max: opts.MaxRecord, report: report}, skip
+		}
+		if wrapped && mostLines(b, more, func(line []byte) bool {
+			_, _, ok := format.ParseDocker(line, nil)
+			return ok
+		}) {
+			return newContainers(true, name, opts.MaxRecord), skip
+		}
+		return plain, skip
+	}
+	if !wrapped {
+		return plain, skip
+	}
+	if isJournal(b[i:]) {
+		return &journal{max: opts.MaxRecord}, skip
+	}
+	if mostLines(b, more, func(line []byte) bool {
+		_, ok := format.ParseCRI(line)
+		return ok
+	}) {
+		return newContainers(false, name, opts.MaxRecord), skip
+	}
+	return plain, skip
+}
+
+// isValues reports whether a file that begins with b, a brace or bracket
+// first, is JSON other than one object a line.
+func isValues(b []byte) bool {
+	if probe(b) != noWrapper {
+		return true
+	}
+	if b[0] == '[' {
+		return false // an array of anything else is a line like others
+	}
+	var sc format.JSONScanner
+	n, state := sc.Scan(b)
+	lf := bytes.IndexByte(b, '\n')
+	switch state {
+	case format.ScanBroken:
+		return false
+	case format.ScanMore:
+		return lf >= 0 // it goes on over the end of a line
+	}
+	if lf >= 0 && lf < n {
+		return true
+	}
+	// Objects one behind the other in a line are values; anything else behind
+	// the first one is a matter of lines.
+	for n < len(b) && (b[n] == ' ' || b[n] == '\t') {
+		n++
+	}
+	return n < len(b) && b[n] == '{'
+}
+
+// mostLines reports whether is holds for at least half of the first lines.
+func mostLines(b []byte, more bool, is func(line []byte) bool) bool {
+	n, yes := 0, 0
+	for n < sniffed && len(b) > 0 {
+		line, rest, whole := bytes.Cut(b, []byte("\n"))
+		if !whole && more && n > 0 {
+			break
+		}
+		b = rest
+		if len(line) == 0 {
+			continue
+		}
+		n++
+		if is(line) {
+			yes++
+		}
+	}
+	return n > 0 && 2*yes >= n
+}
+
+// isJournal reports whether b begins with an entry of the journal's export
+// form, which opens with the fields that journald makes itself.
+func isJournal(b []byte) bool {
+	i := bytes.IndexByte(b[:min(len(b), 64)], '=')
+	if i < 0 {
+		return false
+	}
+	switch string(b[:i]) {
+	case "__CURSOR", "__REALTIME_TIMESTAMP", "__MONOTONIC_TIMESTAMP", "__SEQNUM":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,412 @@
+package file
+
+import (
+	"bytes"
+	"io"
+
+	"trailward"
+	"trailward/format"
+)
+
+// values finds JSON values one after another, and looks into the wrappers
+// around them. What is no JSON is given out line by line.
+type values struct {
+	max    int
+	report *Report
+
+	state valueState
+	wrap  wrapper
+	sc    format.JSONScanner
+	open  bool // a value is being scanned
+	upto  int  // bytes of it that were scanned and are held
+	cut   bool // pieces of it are out
+	whole int  // its largest size, max or MaxEnvelope
+
+	line lineCutter // for what is no JSON
+	text bool       // a line that is no JSON is being cut
+	why  string     // and why
+
+	sub subscription
+	end error // what next returns from now on
+}
+
+type valueState uint8
+
+const (
+	between  valueState = iota // before a value of the file
+	members                    // in a wrapper, before a member
+	elements                   // in the array of records
+	events                     // in the log events of a subscription payload
+)
+
+// A wrapper is an object or array around records.
+type wrapper uint8
+
+const (
+	noWrapper wrapper = iota
+	listWrapper
+	recordsWrapper   // {"Records":[…]}
+	eventListWrapper // {"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[…]}
+	subscriptionWrapper
+)
+
+// frames reports whether a wrapper's member says nothing that a record lacks.
+func (k wrapper) frames(key []byte) bool {
+	if k == eventListWrapper {
+		switch string(key) {
+		case "kind", "apiVersion", "metadata":
+			return true
+		}
+	}
+	return false
+}
+
+func (k wrapper) holds(key []byte) bool {
+	switch k {
+	case recordsWrapper:
+		return string(key) == "Records"
+	case eventListWrapper:
+		return string(key) == "items"
+	}
+	return false
+}
+
+func (v *values) next(w *window, f *trailward.Framed) error {
+	for {
+		if v.end != nil {
+			return v.end
+		}
+		if v.text {
+			if v.cutLine(w, f) {
+				return nil
+			}
+			continue
+		}
+		if v.open {
+			if v.value(w, f) {
+				return nil
+			}
+			continue
+		}
+		if v.state == events {
+			if v.sub.next(f) {
+				return nil
+			}
+			w.advance(v.sub.size)
+			v.state = between
+			continue
+		}
+		c, ok := w.blank()
+		if !ok {
+			v.end = w.err
+			if w.err == io.EOF && v.state != between {
+				v.end = &Damage{Reason: CutJSON}
+			}
+			continue
+		}
+		switch v.state {
+		case between:
+			switch c {
+			case '{', '[':
+				v.begin(w)
+			case ',': // some tools put commas between the objects of a file
+				w.advance(1)
+			default:
+				v.text, v.why = true, ""
+			}
+		case elements:
+			switch c {
+			case ',':
+				w.advance(1)
+			case ']':
+				w.advance(1)
+				if v.state = members; v.wrap == listWrapper {
+					v.state = between
+				}
+			default:
+				v.scan(v.max)
+			}
+		case members:
+			switch c {
+			case ',':
+				w.advance(1)
+			case '}':
+				w.advance(1)
+				v.state = between
+			default:
+				if v.member(w, f) {
+					return nil
+				}
+			}
+		}
+	}
+}
+
+// begin looks at the value of the file that begins at the window's start.
+func (v *values) begin(w *window) {
+	w.need(headSize)
+	b := w.bytes()
+	v.wrap = probe(b[:min(len(b), headSize)])
+	switch v.wrap {
+	case listWrapper:
+		w.advance(1)
+		v.state = elements
+	case recordsWrapper, eventListWrapper:
+		w.advance(1)
+		v.state = members
+	case subscriptionWrapper:
+		v.scan(max(v.max, MaxEnvelope))
+	default:
+		v.scan(v.max)
+	}
+}
+
+func (v *values) scan(whole int) {
+	v.sc.Reset()
+	v.open, v.upto, v.cut, v.whole = true, 0, false, whole
+}
+
+// value scans on and reports whether there is a record.
+func (v *values) value(w *window, f *trailward.Framed) bool {
+	for {
+		b := w.bytes()
+		b = b[:min(len(b), v.whole)]
+		n, state := v.sc.Scan(b[v.upto:])
+		v.upto += n
+		switch {
+		case state == format.ScanBroken:
+			// Go on with the next line: there a value may begin that is whole.
+			v.open, v.state = false, between
+			v.text, v.why = true, BrokenJSON
+			return false
+		case state == format.ScanDone:
+			v.open = false
+			if v.upto == 0 {
+				return false // a piece that is out ended just here
+			}
+			if v.wrap == subscriptionWrapper && v.state == between && !v.cut && v.sub.open(b[:v.upto]) {
+				if v.sub.control {
+					v.report.Control++
+					w.advance(v.upto)
+				} else {
+					v.state = events
+				}
+				return false
+			}
+			v.give(w, f, v.upto, "")
+			return true
+		case v.upto == v.whole: // give a piece; the scanner knows what it has seen
+			v.cut = true
+			v.give(w, f, v.upto, "")
+			v.upto = 0
+			return true
+		}
+		if !w.fill() {
+			return v.cutOff(w, f)
+		}
+	}
+}
+
+// cutOff gives out the value that the end of the stream cut.
+func (v *values) cutOff(w *window, f *trailward.Framed) bool {
+	v.open = false
+	why := reasonOf(w.err)
+	v.end = w.err
+	if why == "" {
+		why = CutJSON
+		v.end = &Damage{Reason: CutJSON}
+	}
+	n := w.end - w.start
+	if n == 0 {
+		return false
+	}
+	v.give(w, f, n, why)
+	return true
+}
+
+// give makes the next n bytes a record.
+func (v *values) give(w *window, f *trailward.Framed, n int, damaged string) {
+	f.Raw, f.Damaged = w.bytes()[:n], damaged
+	if v.cut {
+		f.Damaged = RecordTooLong
+	}
+	w.advance(n)
+}
+
+// cutLine gives the next piece of a line that is no JSON and reports whether
+// there was one.
+func (v *values) cutLine(w *window, f *trailward.Framed) bool {
+	v.line.max = v.max
+	line, damaged, err := v.line.next(w)
+	v.text = v.line.cutting
+	if err != nil {
+		v.text, v.end = false, err
+		return false
+	}
+	if damaged == "" {
+		damaged = v.why
+	}
+	if v.cut {
+		damaged = RecordTooLong
+		v.cut = v.text
+	}
+	f.Raw, f.Damaged = line, damaged
+	return true
+}
+
+// member reads a wrapper's next member and reports whether it is a record,
+// which it is when it is not the wrapper's own.
+func (v *values) member(w *window, f *trailward.Framed) bool {
+	for {
+		b := w.bytes()
+		b = b[:min(len(b), v.max)]
+		var sc format.JSONScanner
+		n, state := sc.Scan(b)
+		if state == format.ScanDone && b[0] == '"' {
+			key := b[1 : n-1]
+			i := format.JSONBlank(b, n)
+			if i < len(b) && b[i] != ':' {
+				state = format.ScanBroken
+			} else if i = format.JSONBlank(b, i+1); i < len(b) {
+				if v.wrap.holds(key) && b[i] == '[' {
+					w.advance(i + 1)
+					v.state = elements
+					return false
+				}
+				sc.Reset()
+				n, valState := sc.Scan(b[i:])
+				if valState == format.ScanDone {
+					own := v.wrap.frames(key)
+					f.Raw, f.Damaged = b[:i+n], BesideRecords
+					w.advance(i + n)
+					return !own
+				}
+				state = valState
+			} else {
+				state = format.ScanMore
+			}
+		}
+		if state == format.ScanMore && len(b) < v.max && w.fill() {
+			continue
+		}
+		if state == format.ScanMore && len(b) < v.max {
+			return v.cutOff(w, f)
+		}
+		v.state = between
+		v.text, v.why = true, BrokenJSON
+		return false
+	}
+}
+
+// probe tells which wrapper the value is that b begins with, of which b may
+// hold the beginning only.
+func probe(b []byte) wrapper {
+	i := format.JSONBlank(b, 1)
+	if b[0] == '[' {
+		if i < len(b) && b[i] == '{' && startsObject(b[i:]) {
+			return listWrapper
+		}
+		return noWrapper
+	}
+	kind, audit, data := false, false, false
+	for n := range maxProbed {
+		i = format.JSONBlank(b, i)
+		if i >= len(b) || b[i] != '"' {
+			return noWrapper
+		}
+		var sc format.JSONScanner
+		m, state := sc.Scan(b[i:])
+		if state != format.ScanDone {
+			return noWrapper
+		}
+		key := b[i+1 : i+m-1]
+		if i = format.JSONBlank(b, i+m); i >= len(b) || b[i] != ':' {
+			return noWrapper
+		}
+		if i = format.JSONBlank(b, i+1); i >= len(b) {
+			return noWrapper
+		}
+		sc.Reset()
+		m, state = sc.Scan(b[i:])
+		if m == 0 {
+			return noWrapper
+		}
+		val := b[i : i+m]
+		switch string(key) {
+		case "Records":
+			if n == 0 && isArrayOfObjects(val) {
+				return recordsWrapper
+			}
+		case "kind":
+			kind = string(val) == `"EventList"`
+		case "apiVersion":
+			audit = bytes.HasPrefix(val, []byte(`"audit.k8s.io/`))
+		case "items":
+			if val[0] == '[' && (kind && audit || isAuditList(val)) {
+				return eventListWrapper
+			}
+		case "messageType":
+			data = string(val) == `"DATA_MESSAGE"` || string(val) == `"CONTROL_MESSAGE"`
+		case "logEvents":
+			if data && val[0] == '[' {
+				return subscriptionWrapper
+			}
+		}
+		if state != format.ScanDone {
+			return noWrapper
+		}
+		if i = format.JSONBlank(b, i+m); i >= len(b) || b[i] != ',' {
+			return noWrapper
+		}
+		i++
+	}
+	return noWrapper
+}
+
+// maxProbed is how many members are looked at for a wrapper's name.
+const maxProbed = 16
+
+// isArrayOfObjects reports whether b begins with an array that holds nothing
+// or an object first.
+func isArrayOfObjects(b []byte) bool {
+	if b[0] != '[' {
+		return false
+	}
+	i := format.JSONBlank(b, 1)
+	return i < len(b) && (b[i] == ']' || b[i] == '{' && startsObject(b[i:]))
+}
+
+// startsObject reports whether b begins with an object, as far as it goes.
+func startsObject(b []byte) bool {
+	var sc format.JSONScanner
+	n, state := sc.Scan(b)
+	return state != format.ScanBroken && n > 1
+}
+
+// isAuditList reports whether b begins with an array whose first element is an
+// audit event: of an EventList whose kind comes after its items.
+func isAuditList(b []byte) bool {
+	i := format.JSONBlank(b, 1)
+	if i >= len(b) || b[i] != '{' {
+		return false
+	}
+	id, stage := false, false
+	for i++; ; i++ {
+		key, keyEnd, _, end, ok := format.JSONMember(b, i)
+		if !ok {
+			return false
+		}
+		switch string(b[key:keyEnd]) {
+		case "auditID":
+			id = true
+		case "stage":
+			stage = true
+		}
+		if id && stage {
+			return true
+		}
+		if i = format.JSONBlank(b, end); i >= len(b) || b[i] != ',' {
+			return false
+		}
+	}
+}
