@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
@@ -19,6 +20,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -392,7 +394,7 @@ func TestBeyondLoopback(t *testing.T) {
 		if secret != "" {
 			req.Header.Set("Authorization", "Bearer "+secret)
 		}
-		tr := &http.Transport{TLSClientConfig: clientTLS(pool), ForceAttemptHTTP2: true, DisableKeepAlives: true}
+		tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true, DisableKeepAlives: true}
 		resp, err := tr.RoundTrip(req)
 		if err != nil {
 			t.Fatal(err)
@@ -628,7 +630,7 @@ func TestShutdown(t *testing.T) {
 		if ctx.Err() == nil {
 			t.Fatal("the context has not ended")
 		}
-		runtimeGosched()
+		runtime.Gosched()
 	}
 	io.WriteString(conn, "\r\n")
 	buf := make([]byte, 4096)

@@ -37,7 +37,8 @@ func ParseCRI(line []byte) (c CRI, ok bool) {
 		return c, false
 	}
 	n, ns, ok := scanDateTime(line[:sp])
-	if !ok || n != sp || n < 20 {
+	zoned := line[sp-1] == 'Z' || line[sp-6] == '+' || line[sp-6] == '-'
+	if !ok || n != sp || !zoned {
 		return c, false
 	}
 	c.Time = ns

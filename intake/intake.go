@@ -72,7 +72,10 @@ func (p *Preparer) Prepare(f *trailward.Framed, group, stream string, arrival ti
 				r.Kind = info.kind
 			case f.Kind == trailward.KindContainer || f.Kind == trailward.KindJSON || f.Kind == info.kind:
 			default:
-				r.Kind, mismatch = info.kind, "not "+string(f.Kind)
+				// The kind binds: who may write one kind writes no other.
+				r.Kind, mismatch = trailward.KindText, "not "+string(f.Kind)
+				t = p.taker.Text(f.Raw)
+				info = shapeInfo{}
 			}
 			if r.Time == 0 {
 				for _, i := range info.times {

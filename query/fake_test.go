@@ -90,7 +90,7 @@ func (p *fakePart) Messages(rows []int64, fn func(int64, []byte) error) error {
 func newPart(t testing.TB, id, group string, kind trailward.Kind, types []Field, rows []fakeRow) *fakePart {
 	t.Helper()
 	p := &fakePart{id: id, group: group, kind: kind, rows: rows}
-	p.fields = append([]Field{{fieldTime, plan.Time}, {fieldIngestion, plan.Time}, {fieldLogStream, plan.Text}}, types...)
+	p.fields = append([]Field{{Path: fieldTime, Type: plan.Time}, {Path: fieldIngestion, Type: plan.Time}, {Path: fieldLogStream, Type: plan.Text}}, types...)
 	buf := encode(t, p.fields, rows)
 	var err error
 	if p.fd, err = unix.MemfdCreate("part", unix.MFD_CLOEXEC); err != nil {
@@ -120,7 +120,7 @@ func encode(t testing.TB, fields []Field, rows []fakeRow) []byte {
 		case plan.Int:
 			logical, physical = schema.NewIntLogicalType(64, true), parquet.Types.Int64
 		}
-		n, err := schema.NewPrimitiveNodeLogical(f.Path, parquet.Repetitions.Optional, logical, physical, -1, -1)
+		n, err := schema.NewPrimitiveNodeLogical(column(f), parquet.Repetitions.Optional, logical, physical, -1, -1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,6 +186,13 @@ func encode(t testing.TB, fields []Field, rows []fakeRow) []byte {
 		t.Fatal(err)
 	}
 	return buf.Bytes()
+}
+
+func column(f Field) string {
+	if f.Column != "" {
+		return f.Column
+	}
+	return f.Path
 }
 
 // textFields makes text columns; a name that ends with # is a number, with {

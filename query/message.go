@@ -118,8 +118,12 @@ func (m *messages) direct(ctx context.Context, p Part, rows []int64, emit func(k
 // load reads a run that begins with the first of the rows and keeps it.
 func (m *messages) load(ctx context.Context, p Part, number int64, rows []int64) (*run, error) {
 	r := &run{number: number, from: rows[0], ahead: readAheadFirst}
+	size := 0 // of one record, as far as is known
 	m.mu.Lock()
 	for _, before := range m.runs { // a run that goes on where another ended
+		if before.number == number {
+			size = len(before.data)/len(before.ends) + 1
+		}
 		if end := before.from + int64(len(before.ends)); before.number == number && rows[0] >= end && rows[0] < end+readAheadFirst {
 			r.ahead = min(2*before.ahead, readAheadMost)
 		}
@@ -132,6 +136,7 @@ func (m *messages) load(ctx context.Context, p Part, number int64, rows []int64)
 		list[i] = r.from + int64(i)
 	}
 	r.ends = make([]int, 0, want)
+	r.data = make([]byte, 0, min(size*int(want), readAheadBytes))
 	err := p.Messages(list, func(row int64, message []byte) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

@@ -43,10 +43,11 @@ type partSchema struct {
 	kind    trailward.Kind
 	fields  []Field
 	types   map[string]plan.Type
+	names   map[string]string   // path → name in the Parquet file
 	flat    map[string][]string // name without marks → paths
 	folded  map[string][]string // the same in lower case; made when first needed
 	sorted  []string            // paths in order, for the search of members; made when first needed
-	odd     bool                // DuckDB would not find the columns under their names
+	odd     bool                // DuckDB would not find the columns under their names in the file
 	memo    map[string]fieldExpr
 	foldAll bool
 }
@@ -58,18 +59,24 @@ func newPartSchema(kind trailward.Kind, fields []Field, foldAll bool) *partSchem
 	s := &partSchema{
 		kind: kind, fields: fields, foldAll: foldAll,
 		types: make(map[string]plan.Type, len(fields)),
+		names: make(map[string]string, len(fields)),
 		flat:  make(map[string][]string, len(fields)),
 		memo:  map[string]fieldExpr{},
 	}
 	seen := make(map[string]bool, len(fields))
 	for _, f := range fields {
+		column := f.Column
+		if column == "" {
+			column = f.Path
+		}
 		if _, twice := s.types[f.Path]; !twice {
 			s.types[f.Path] = f.Type
+			s.names[f.Path] = column
 			name := flatten(f.Path)
 			s.flat[name] = append(s.flat[name], f.Path)
 		}
-		lower := strings.ToLower(f.Path)
-		if seen[lower] || virtualColumns[lower] || strings.IndexByte(f.Path, 0) >= 0 {
+		lower := strings.ToLower(column)
+		if seen[lower] || virtualColumns[lower] || strings.IndexByte(column, 0) >= 0 {
 			s.odd = true
 		}
 		seen[lower] = true
@@ -106,6 +113,8 @@ func (s *schemas) of(p Part) *partSchema {
 		h.WriteByte(0)
 		h.WriteByte(byte(f.Type))
 		h.WriteString(f.Path)
+		h.WriteByte(0)
+		h.WriteString(f.Column)
 	}
 	key := h.Sum64()
 	for {
@@ -199,6 +208,9 @@ func (s *partSchema) foldedPaths(name string) []string {
 func (s *partSchema) column(path string) fieldExpr {
 	return fieldExpr{typ: s.types[path], cols: []string{path}, sql: func(col func(string) string) string { return col(path) }}
 }
+
+// named writes a column by its name in the file.
+func (s *partSchema) named(path string) string { return "t." + quote(s.names[path]) }
 
 // inJSON finds JSON columns whose path is a beginning of keys.
 func (s *partSchema) inJSON(keys []string, paths func(name string) []string) []fieldExpr {

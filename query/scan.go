@@ -215,18 +215,17 @@ func signature(schema *partSchema, filter bool, exprs []fieldExpr) string {
 	if schema.odd {
 		fmt.Fprintf(&b, " %p", schema) // its columns are found by place
 	}
-	// The range and the row number are read by name.
 	for _, e := range exprs {
 		b.WriteByte('\n')
 		b.WriteString(itoa(int(e.typ)))
 		for _, c := range e.cols {
 			b.WriteByte(0)
 			b.WriteString(itoa(int(schema.types[c])))
-			b.WriteString(c)
+			b.WriteString(schema.names[c])
 		}
 		if e.sql != nil {
 			b.WriteByte(1)
-			b.WriteString(e.sql(quote))
+			b.WriteString(e.sql(schema.named))
 		}
 	}
 	return b.String()
@@ -277,8 +276,12 @@ func (s *scan) openPart(ctx context.Context, i int, cols map[string]bool) error 
 		return nil
 	}
 	names := make([]string, 0, len(have))
-	for _, f := range s.parts[i].Fields() { // in file order
-		if have[f.Path] {
+	for _, f := range s.parts[i].Fields() {
+		switch {
+		case !have[f.Path]:
+		case f.Column != "":
+			names = append(names, f.Column)
+		default:
 			names = append(names, f.Path)
 		}
 	}
@@ -304,7 +307,7 @@ func (s *scan) openPart(ctx context.Context, i int, cols map[string]bool) error 
 // where columns are found by place.
 func (s *scan) selects(ctx context.Context, g *partGroup, wanted []plan.FieldRef, types []plan.Type) ([]string, error) {
 	if !g.schema.odd {
-		return []string{s.selectFrom(g, g.parts, wanted, types, "", func(path string) string { return "t." + quote(path) })}, nil
+		return []string{s.selectFrom(g, g.parts, wanted, types, "", g.schema.named)}, nil
 	}
 	var out []string
 	for _, i := range g.parts {
@@ -322,10 +325,11 @@ func (s *scan) selects(ctx context.Context, g *partGroup, wanted []plan.FieldRef
 		}
 		var missing string
 		sql := s.selectFrom(g, []int{i}, wanted, types, "("+strings.Join(names, ", ")+")", func(path string) string {
-			if place[path] == "" {
+			at := place[g.schema.names[path]]
+			if at == "" {
 				missing = path
 			}
-			return place[path]
+			return at
 		})
 		if missing != "" {
 			return nil, fmt.Errorf("segment %s has no column %q, which it lists", s.parts[i].ID(), missing)

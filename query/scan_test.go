@@ -161,6 +161,21 @@ func TestPartsOfManySchemas(t *testing.T) {
 	}
 }
 
+// TestColumnNames: a part may keep a field under another name in its file.
+func TestColumnNames(t *testing.T) {
+	fields := []Field{{Path: "Verb", Column: "Verb", Type: plan.Text}, {Path: "verb", Column: "verb~1", Type: plan.Text}, {Path: "file_row_number", Column: "file_row_number~1", Type: plan.Text}}
+	a := newPart(t, "a", "g", trailward.KindJSON, fields, []fakeRow{row(0, "m", map[string]any{"Verb": "V", "verb": "v", "file_row_number": "x"})})
+	b := newPart(t, "b", "g", trailward.KindJSON, textFields("verb"), []fakeRow{row(1, "m", map[string]any{"verb": "w"})})
+	e, _ := newEngine(t, a, b)
+	got, err := read(e.run(t.Context(), scanTask(Selection{}, []plan.FieldRef{ref("verb"), ref("Verb"), ref("file_row_number"), ref("@timestamp")}, "SELECT {0}, {1}, {2} FROM R! ORDER BY {3}", nil, nil)))
+	if want := [][]any{{"v", "V", "x"}, {"w", nil, nil}}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("rows = %v, %v, want %v", got, err, want)
+	}
+	if want := []string{"@timestamp", "Verb", "verb~1", "file_row_number~1"}; !reflect.DeepEqual(a.columns, want) {
+		t.Errorf("columns opened = %v, want %v", a.columns, want)
+	}
+}
+
 func TestNoParts(t *testing.T) {
 	e, store := newEngine(t)
 	fields := []plan.FieldRef{ref("@timestamp"), ref("x"), ref("@message"), ref("@ptr")}

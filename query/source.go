@@ -54,6 +54,7 @@ type Part interface {
 
 // Field is a column of a part.
 type Field struct {
-	Path string
-	Type plan.Type
+	Path   string
+	Column string // the name of its Parquet column; empty means Path
+	Type   plan.Type
 }

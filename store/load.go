@@ -75,6 +75,15 @@ func (l *Load) End(size int64, sum [32]byte) {
 // Skip counts n records of a file that was read before as duplicates.
 func (l *Load) Skip(n int64) { l.res.Duplicates += n }
 
+// Pass counts n records of the present file, which an interrupted load stored
+// already, as duplicates.
+func (l *Load) Pass(n int64) {
+	l.res.Duplicates += n
+	if l.cur != nil {
+		l.cur.Records += n
+	}
+}
+
 // Add adds a record that was taken apart. The record's bytes may be used again
 // when it returns. The record is not stored if it is a duplicate.
 func (l *Load) Add(r *trailward.Record, t shape.Taken) error {

@@ -66,6 +66,9 @@ type Part interface {
 	Group() string
 	Kind() trailward.Kind
 	Rows() int64
+	RawBytes() int64 // of the records as they came
+	// Streams returns the names of the streams that occur.
+	Streams() ([]string, error)
 	// FirstTime and LastTime bound the event times, in nanoseconds.
 	FirstTime() int64
 	LastTime() int64
@@ -154,6 +157,7 @@ func (u *use) ID() string              { return u.info.ID }
 func (u *use) Group() string           { return u.info.Group }
 func (u *use) Kind() trailward.Kind    { return u.info.Kind }
 func (u *use) Rows() int64             { return u.info.Rows }
+func (u *use) RawBytes() int64         { return u.info.RawBytes }
 func (u *use) FirstTime() int64        { return u.info.FirstTime }
 func (u *use) LastTime() int64         { return u.info.LastTime }
 func (u *use) Fields() []segment.Field { return u.info.Fields }
@@ -181,6 +185,14 @@ func (u *use) Records(rows []int64, fn func(int64, *trailward.Record) error) err
 		return err
 	}
 	return r.Records(rows, fn)
+}
+
+func (u *use) Streams() ([]string, error) {
+	r, err := u.open()
+	if err != nil {
+		return nil, err
+	}
+	return r.Streams()
 }
 
 func (u *use) done() {
@@ -238,6 +250,7 @@ func (p *memPart) ID() string           { return p.id }
 func (p *memPart) Group() string        { return p.b.Group }
 func (p *memPart) Kind() trailward.Kind { return p.b.Kind }
 func (p *memPart) Rows() int64          { return int64(p.b.Rows()) }
+func (p *memPart) RawBytes() int64      { return p.b.RawSize() }
 func (p *memPart) FirstTime() int64     { return p.first }
 func (p *memPart) LastTime() int64      { return p.last }
 
@@ -264,6 +277,13 @@ func (p *memPart) Records(rows []int64, fn func(int64, *trailward.Record) error)
 		return err
 	}
 	return p.reader.Records(rows, fn)
+}
+
+func (p *memPart) Streams() ([]string, error) {
+	if err := p.load(); err != nil {
+		return nil, err
+	}
+	return p.reader.Streams()
 }
 
 // ErrStop ends Cat early without an error.

@@ -128,6 +128,7 @@ type Store struct {
 	batches   map[string]catalog.Batch  // accepted, not yet in the catalog
 	names     map[string]struct{}       // groups
 	closed    bool
+	failed    error // of the WAL; stays
 
 	kick chan struct{}
 	stop context.CancelFunc
@@ -381,6 +382,11 @@ func (s *Store) Append(ctx context.Context, b *Batch) (Result, error) {
 			e.records = append(e.records, b.Records[i])
 		}
 		if _, err := s.wal.Append(ctx, e.encode(nil)); err != nil {
+			if errors.Is(err, wal.ErrFailed) {
+				s.mu.Lock()
+				s.failed = err
+				s.mu.Unlock()
+			}
 			return Result{}, walError(err)
 		}
 	}
@@ -630,4 +636,52 @@ func (s *Store) Groups() []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// GroupInfo is what a group holds.
+type GroupInfo struct {
+	Name           string
+	Streams        int64
+	Records, Bytes int64 // Bytes as the records came
+	First, Last    int64 // event times, ns
+}
+
+// GroupInfos returns what every group holds, by name.
+func (s *Store) GroupInfos() ([]GroupInfo, error) {
+	snap, err := s.Snapshot(Selection{})
+	if err != nil {
+		return nil, err
+	}
+	defer snap.Close()
+	var out []GroupInfo
+	streams := map[string]struct{}{}
+	for _, p := range snap.Parts() { // by group
+		if len(out) == 0 || out[len(out)-1].Name != p.Group() {
+			out = append(out, GroupInfo{Name: p.Group(), First: p.FirstTime(), Last: p.LastTime()})
+			clear(streams)
+		}
+		g := &out[len(out)-1]
+		g.Records += p.Rows()
+		g.Bytes += p.RawBytes()
+		g.First, g.Last = min(g.First, p.FirstTime()), max(g.Last, p.LastTime())
+		names, err := p.Streams()
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range names {
+			streams[n] = struct{}{}
+		}
+		g.Streams = int64(len(streams))
+	}
+	return out, nil
+}
+
+// Ready says why the store cannot take records now; nil: it can.
+func (s *Store) Ready() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	return s.failed
 }

@@ -27,7 +27,7 @@ func (l *local) Ingest(ctx context.Context, job ingestJob) (total api.IngestResu
 	})
 	// What was read before an error or ^C is kept.
 	if ferr := load.Flush(context.WithoutCancel(ctx)); ferr != nil {
-		err = errors.Join(err, apiError(ferr))
+		err = errors.Join(err, ferr)
 	}
 	res := load.Result()
 	total = api.IngestResult{Records: res.Records, Bytes: res.Bytes, Duplicates: res.Duplicates, Damaged: damaged, Kinds: res.Kinds}
@@ -91,7 +91,7 @@ func loadInput(ctx context.Context, job ingestJob, load *store.Load, p *intake.P
 			damaged[reason]++
 		}
 		if err := load.Add(&rec, taken); err != nil {
-			return apiError(err)
+			return err
 		}
 		if n%1024 == 0 {
 			res := load.Result()

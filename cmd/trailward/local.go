@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -71,8 +72,11 @@ func openLocal(ctx context.Context, loc location, create bool, log *slog.Logger)
 	if err != nil {
 		return nil, err
 	}
-	if replayed.TornBytes > 0 || len(replayed.Damaged) > 0 {
-		log.Warn("the WAL was not whole", slog.Int64("torn_bytes", replayed.TornBytes), slog.Any("damaged", replayed.Damaged))
+	if replayed.TornBytes > 0 {
+		log.Warn("the WAL ended in a half-written entry, which was never acknowledged; it is cut off", slog.Int64("bytes", replayed.TornBytes))
+	}
+	for _, d := range replayed.Damaged {
+		log.Error("the WAL is damaged; its other entries are recovered", slog.String("where", d.String()))
 	}
 	l := &local{loc: loc, store: st}
 	l.preparers.New = func() any { return intake.NewPreparer() }
@@ -155,21 +159,18 @@ func (l *local) IngestBatch(ctx context.Context, r api.IngestRequest) (api.Inges
 }
 
 // prepare makes a record of what a source framed. bound, if not empty, is the
-// only kind that the record may get; what is not of it is kept as text. reason
-// says why it is, if it is.
+// kind that it must have. A record that is damaged, or not of the kind that it
+// should be, is kept as text, and reason says why.
 func prepare(p *intake.Preparer, f trailward.Framed, bound trailward.Kind, group, stream string, arrival time.Time) (rec trailward.Record, t shape.Taken, reason string) {
-	if f.Damaged != "" {
+	switch {
+	case f.Damaged != "":
 		f.Kind, f.Columns = trailward.KindText, nil
-		rec, t, _ = p.Prepare(&f, group, stream, arrival)
-		return rec, t, f.Damaged
-	}
-	if f.Kind == "" {
+	case f.Kind == "":
 		f.Kind = bound
 	}
 	rec, t, reason = p.Prepare(&f, group, stream, arrival)
-	if bound != "" && rec.Kind != bound && rec.Kind != f.Kind && rec.Kind != trailward.KindText {
-		rec.Kind, rec.Columns = trailward.KindText, nil
-		t = p.Take(&rec)
+	if f.Damaged != "" {
+		reason = f.Damaged
 	}
 	return rec, t, reason
 }
@@ -177,15 +178,16 @@ func prepare(p *intake.Preparer, f trailward.Framed, bound trailward.Kind, group
 // apiError gives an error of the store the sentinel by which the HTTP server
 // chooses its answer.
 func apiError(err error) error {
-	for _, m := range []struct{ ours, theirs error }{
-		{store.ErrBatchConflict, api.ErrBatchConflict}, {store.ErrOverloaded, api.ErrOverloaded},
-		{store.ErrNoSpace, api.ErrUnavailable}, {store.ErrClosed, api.ErrUnavailable},
-	} {
-		if errors.Is(err, m.ours) {
-			return fmt.Errorf("%w: %w", m.theirs, err)
-		}
+	switch {
+	case errors.Is(err, store.ErrBatchConflict):
+		return fmt.Errorf("%w: %w", api.ErrBatchConflict, err)
+	case errors.Is(err, store.ErrOverloaded):
+		return fmt.Errorf("%w: %w", api.ErrOverloaded, err)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
 	}
-	return err
+	// A full disk, a failed one, a store that is closing.
+	return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 }
 
 // Query begins a question.
@@ -202,32 +204,20 @@ func (l *local) Query(ctx context.Context, r query.Request) (query.Rows, error) 
 
 // Cat calls fn with the records of a group, or of one stream of it.
 func (l *local) Cat(ctx context.Context, group, stream string, fn func(raw []byte) error) error {
-	found := false
-	err := l.store.Cat(group, stream, func(r *trailward.Record) error {
-		found = true
-		if err := ctx.Err(); err != nil {
-			return err
+	if !slices.Contains(l.store.Groups(), group) {
+		return fmt.Errorf("%w: no group is named %s: `trailward groups` lists them", api.ErrNotFound, group)
+	}
+	n := 0
+	return l.store.Cat(group, stream, func(r *trailward.Record) error {
+		if n++; n%1024 == 0 && ctx.Err() != nil {
+			return ctx.Err()
 		}
 		return fn(r.Raw)
 	})
-	if err == nil && !found {
-		what := "group " + group
-		if stream != "" {
-			what = "stream " + stream + " of " + what
-		}
-		return fmt.Errorf("%w: %s has no records; `trailward groups` lists the groups", api.ErrNotFound, what)
-	}
-	return err
 }
 
 // Ready says why the store cannot serve now; nil: it can.
-func (l *local) Ready(context.Context) error {
-	snap, err := l.store.Snapshot(store.Selection{Groups: []string{"trailward/"}})
-	if err != nil {
-		return err
-	}
-	return snap.Close()
-}
+func (l *local) Ready(context.Context) error { return l.store.Ready() }
 
 // Close closes the engine and the store; the directory is free for the next
 // process.

@@ -43,8 +43,8 @@ func (p part) Fields() []query.Field {
 	list := p.Part.Fields()
 	out := make([]query.Field, 0, len(list))
 	for _, f := range list {
-		if t, ok := fieldType(f.Type); ok {
-			out = append(out, query.Field{Path: f.Path, Type: t})
+		if t, ok := fieldType(f.Type); ok && f.Path != "@shape" && f.Path != "@nanos" {
+			out = append(out, query.Field{Path: f.Path, Column: f.Column, Type: t})
 		}
 	}
 	return out
@@ -72,20 +72,15 @@ func (p part) Messages(rows []int64, fn func(row int64, message []byte) error) e
 
 // Groups lists the groups by name.
 func (l *local) Groups(ctx context.Context) ([]api.GroupInfo, error) {
-	snap, err := l.store.Snapshot(store.Selection{})
+	list, err := l.store.GroupInfos()
 	if err != nil {
 		return nil, apiError(err)
 	}
-	defer snap.Close()
-	var out []api.GroupInfo
-	for _, p := range snap.Parts() { // by group
-		if len(out) == 0 || out[len(out)-1].Name != p.Group() {
-			out = append(out, api.GroupInfo{Name: p.Group(), First: part{p}.MinTime()})
-		}
-		g := &out[len(out)-1]
-		g.Records += p.Rows()
-		if last := (part{p}).MaxTime(); last.After(g.Last) {
-			g.Last = last
+	out := make([]api.GroupInfo, len(list))
+	for i, g := range list {
+		out[i] = api.GroupInfo{Name: g.Name, Streams: g.Streams, Records: g.Records, Bytes: g.Bytes}
+		if g.Records > 0 {
+			out[i].First, out[i].Last = time.Unix(0, g.First).UTC(), time.Unix(0, g.Last).UTC()
 		}
 	}
 	return out, ctx.Err()

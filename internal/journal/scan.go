@@ -40,6 +40,10 @@ type Result struct {
 	// Size, if any, hold no frame: a torn write if this is the file that was
 	// written last.
 	End int64
+	// LastWrite is where the last write that left a readable frame began: what
+	// is before it was synced before that was written. It is End if there was
+	// none.
+	LastWrite int64
 	// Damaged are the ranges before End, in order. A damaged copy of the
 	// header, of which the other was good, is one of them.
 	Damaged []Range
@@ -62,7 +66,8 @@ func Scan(f vfs.File, open func(meta []byte) (OpenFunc, error), fn func(Frame) e
 	if err != nil {
 		return *res, fmt.Errorf("journal file %s: %w", f.Name(), err)
 	}
-	res.Next, res.End = res.Header.First, start
+	res.Next, res.End, res.LastWrite = res.Header.First, start, start
+	s.writeFirst = res.Header.First
 	if s.open, err = open(res.Header.Meta); err != nil {
 		return *res, err
 	}
@@ -90,6 +95,9 @@ type scanner struct {
 	window   []byte // bytes of the file from windowAt
 	windowAt int64
 	plain    []byte // body of the last frame
+
+	// writeFirst is the number of the first frame of the write at LastWrite.
+	writeFirst uint64
 
 	// proven is how many of res.Damaged are proven; their First only grows.
 	proven int
@@ -255,6 +263,10 @@ func (s *scanner) account(frame Frame, head frameHeader) {
 	for s.proven < len(r.Damaged) && r.Damaged[s.proven].First < before {
 		r.Damaged[s.proven].Proven = true
 		s.proven++
+	}
+	if before > s.writeFirst {
+		// Damage that comes before this frame may belong to its write.
+		s.writeFirst, r.LastWrite = before, r.End
 	}
 	r.Frames++
 	r.Next = frame.Number + 1

@@ -247,11 +247,6 @@ var aggregates = map[string]function{
 			return operand{}, c.fault("DISTINCT and ORDER BY are not supported here")
 		}
 		// A map has a key once, and no null key; of several values Trino keeps any.
-		n, err := c.r.template(`map_from_entries(list_transform(map_entries(histogram("@1")), lambda e: struct_pack(k := e.key, v := e.value)))`, c.args[0].node)
-		_ = n
-		if err != nil {
-			return operand{}, err
-		}
 		keys := callNode("array_agg", c.args[0].node)
 		vals := callNode("array_agg", c.args[1].node)
 		for _, x := range []node{keys, vals} {
@@ -261,7 +256,7 @@ var aggregates = map[string]function{
 					"children": []any{x["filter"], clone(f)}}
 			}
 		}
-		m, err := c.r.template(`list_reduce(list_prepend(map(), list_transform(list_zip("@1", "@2"), lambda p: map([p[1]], [p[2]]))), lambda a, b: map_concat(a, b))`, keys, vals)
+		m, err := c.r.template(`map(list_distinct("@1"), list_transform(list_distinct("@1"), lambda k: "@2"[list_position("@1", k)]))`, keys, vals)
 		return operand{node: m, typ: typ{kind: kMap, elem: &c.args[1].typ}}, err
 	}},
 }

@@ -34,7 +34,26 @@ func sharedData(t *testing.T) string {
 
 // unsupported are the published queries that do not compile, each with the
 // true reason.
-var unsupported = map[string]string{}
+var unsupported = map[string]string{
+	"ins-bcf3c40bad": "several queries in one text",
+	"ins-86bbca0709": "several queries in one text",
+	"ins-124a01c263": "several queries in one text",
+	"ins-cfdce3b846": "several queries in one text",
+	"ins-4bacfd7802": "join is not yet supported",
+	"ins-83bb11a0d8": "pattern is not yet supported",
+	"ins-13c5b0f369": "pattern is not yet supported",
+	"ins-864d8fd989": "pattern is not yet supported",
+	"ins-da5d2a76eb": "pattern is not yet supported",
+	"ins-b9d746c212": "pattern is not yet supported",
+	"ins-3c9543b593": "pattern is not yet supported",
+	"ins-f779108169": "lookup is not yet supported",
+	"ins-fed58dde9e": "lookup is not yet supported",
+	"ins-55ab4aedea": "sort and limit before stats, which AWS documents as an error",
+	"ins-db0d92a27c": "sort before stats, which AWS documents as an error",
+	"ins-1faa03427e": "filters on a field that stats did not keep, which AWS documents as an error",
+	"ins-7df6cf72ca": "filters on a field that stats did not keep, which AWS documents as an error",
+	"ins-1ec258a92c": "broken text: HitCountby, interfaceId*=",
+}
 
 func TestPublishedQueries(t *testing.T) {
 	f, err := os.Open(filepath.Join(sharedData(t), "queries", "insights-queries.jsonl"))

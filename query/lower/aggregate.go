@@ -112,6 +112,9 @@ func (l *lowerer) agg(a plan.Agg) (val, error) {
 		if a.Func == "latest" {
 			op = opArgMax
 		}
+		if x, err = l.hoist(x); err != nil {
+			return val{}, err
+		}
 		x.sql, err = l.op(op, x.sql, t.sql)
 		x.atom, x.lit = false, nil
 		return x, err
@@ -127,7 +130,11 @@ func (l *lowerer) agg(a plan.Agg) (val, error) {
 		x.atom, x.lit = false, nil
 		return x, err
 	case "values":
-		sql, err := l.op(opValues, l.text(x).sql)
+		t, err := l.hoist(l.text(x))
+		if err != nil {
+			return val{}, err
+		}
+		sql, err := l.op(opValues, t.sql)
 		return val{sql: sql, typ: plan.List}, err
 	case "topk":
 		k, ok := a.Args[1].(plan.Lit)

@@ -1,6 +1,7 @@
 package lower
 
 import (
+	"math"
 	"strings"
 	"time"
 
@@ -195,19 +196,11 @@ func (l *lowerer) equalLit(a val, x plan.Lit) (sql string, ok bool, err error) {
 			return "", true, err
 		}
 		sql := l.inTexts(h.sql, texts)
-		if isNum && whole(f) || !isNum {
-			n, err := l.num(h)
-			if err != nil {
-				return "", true, err
-			}
-			return "(" + sql + " OR " + n.sql + " = " + float(f) + ")", true, nil
+		if !isNum || !distinct(f) {
+			return "(" + sql + ")", true, nil
 		}
-		if x.Kind == plan.LitNumber && f != float64(int64(f)) {
-			n, err := l.num(h)
-			return "(" + sql + " OR " + n.sql + " = " + float(f) + ")", true, err
-		}
-		// Beyond 2^53 floats would take different integers for the same one.
-		return sql, true, nil
+		n, err := l.num(h)
+		return "(" + sql + " OR " + n.sql + " = " + float(f) + ")", true, err
 	case isNumber(a):
 		f, isNum := x.Num, x.Kind == plan.LitNumber
 		switch x.Kind {
@@ -246,6 +239,10 @@ func (l *lowerer) equalLit(a val, x plan.Lit) (sql string, ok bool, err error) {
 	}
 	return "", false, nil
 }
+
+// distinct reports whether a number can be compared as a float: beyond 2^53
+// different integers are the same float, and only their text tells them apart.
+func distinct(f float64) bool { return whole(f) || f != math.Trunc(f) }
 
 // inTexts lowers x = one of texts.
 func (l *lowerer) inTexts(x string, texts []string) string {
@@ -417,7 +414,7 @@ func (l *lowerer) in(e plan.In) (string, error) {
 		case lit.Kind == plan.LitText:
 			f, _ := parseNumber(lit.Text)
 			texts, nums = append(texts, lit.Text), append(nums, float(f))
-		case lit.Kind == plan.LitNumber && (whole(lit.Num) || lit.Num != float64(int64(lit.Num))):
+		case lit.Kind == plan.LitNumber && distinct(lit.Num):
 			forms, _ := lit.Forms()
 			texts, nums = append(texts, forms...), append(nums, float(lit.Num))
 		default:

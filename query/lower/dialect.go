@@ -23,7 +23,10 @@ type Dialect interface {
 }
 
 // Op is a primitive of a [Dialect]. Each takes null to null unless it says
-// otherwise, and raises no error for any argument of the right type.
+// otherwise, and raises no error for any argument of the right type. Arguments
+// are SQL, save those called raw, which the dialect quotes itself. Only
+// arguments called atoms may be written more than once: others can be long,
+// and doubled at every level they would grow without bound.
 type Op string
 
 // The primitives.
@@ -46,9 +49,9 @@ const (
 	opStarts        Op = "starts with"      // text, text → bool
 	opEnds          Op = "ends with"        // text, text → bool
 	opMatch         Op = "regex match"      // text, constant regex → bool
-	opCapture       Op = "regex capture"    // text, constant regex → groups as one value
-	opCaptured      Op = "regex group"      // groups (an atom), group number, text (an atom), constant regex → text, null without a match
-	opMatchesOrNull Op = "regex matches"    // text, constant regex, group number → list of the group in every match, one null without a match
+	opCapture       Op = "regex capture"    // text, raw regex → its groups as one value
+	opCaptured      Op = "regex group"      // groups (an atom), group number, text (an atom), raw regex → text, null without a match
+	opMatchesOrNull Op = "regex matches"    // text (an atom), constant regex, group number → list of the group in every match, one null without a match
 	opRegexReplace  Op = "regex replace"    // text, constant regex, constant replacement → text, every match replaced
 	opConcat        Op = "concat"           // texts → text, null taken as empty
 	opLength        Op = "length"           // text → int code points
@@ -70,8 +73,8 @@ const (
 	opIntHex        Op = "int to hex"       // int → text
 	opMD5           Op = "md5"              // text → text
 	opSHA256        Op = "sha256"           // text → text
-	opFormatDate    Op = "format date"      // time, constant strftime format, constant zone → text
-	opParseDate     Op = "parse date"       // text, constant strptime format, constant zone → time
+	opFormatDate    Op = "format date"      // time, raw strftime format, raw zone → text
+	opParseDate     Op = "parse date"       // text, raw strptime format, raw zone → time
 	opGreatest      Op = "greatest"         // floats → float, nulls left out
 	opLeast         Op = "least"            // floats → float, nulls left out
 	opLn            Op = "ln"               // float → float, null outside the domain
@@ -81,18 +84,18 @@ const (
 	opFloor         Op = "floor number"     // float → float
 	opPow           Op = "pow"              // float, float → float
 	opMod           Op = "mod"              // float, float not 0 → float
-	opHaversine     Op = "haversine"        // four floats in degrees → float km
+	opHaversine     Op = "haversine"        // four floats (atoms) in degrees → float km
 	opJSONDoc       Op = "json document"    // text (an atom) → itself if it is a JSON object or array
-	opJSONPath      Op = "json path"        // JSON document, constant keys… → text
+	opJSONPath      Op = "json path"        // JSON document, raw keys… → text
 	opJSONGuard     Op = "json guard"       // text (an atom), SQL → SQL if the text is valid JSON
 	opJSONList      Op = "json list"        // text (an atom) → list: a JSON array's elements, else the one value, null none
 	opJSONSize      Op = "json array size"  // text (an atom) → int
 	opJSONHas       Op = "json array has"   // text (an atom), text → bool
 	opListText      Op = "list text"        // list → JSON text
-	opListItem      Op = "list element"     // list, constant number from 0 → text
-	opListLit       Op = "list of one"      // text → list
-	opLogfmt        Op = "logfmt"           // text → JSON document
-	opCSV           Op = "csv"              // text, constant number from 1 → text
+	opListItem      Op = "list element"     // list, number from 0 → text
+	opListLit       Op = "list of one"      // text (an atom) → list, null for null
+	opLogfmt        Op = "logfmt"           // text (an atom) → JSON document
+	opCSV           Op = "csv"              // text (an atom), constant number from 1 → text
 	opIPv4          Op = "ipv4"             // text (an atom) → int, null if it is no IPv4 address
 	opIPv6          Op = "ipv6"             // text (an atom) → 32 hex digits, null if it is no IPv6 address
 	opNatural       Op = "natural order"    // text (an atom) → text that sorts by code point as the text does naturally
@@ -100,11 +103,11 @@ const (
 	opStddev        Op = "stddev"           // aggregate: float, of a population
 	opVariance      Op = "variance"         // aggregate: float, of a population
 	opQuantile      Op = "quantile"         // aggregate: float, constant fraction
-	opArgMin        Op = "value at lowest"  // aggregate: any, by any; rows with a null are left out
-	opArgMax        Op = "value at highest" // aggregate: any, by any; rows with a null are left out
-	opFirst         Op = "first"            // aggregate: any, constant ORDER BY terms; null left out
-	opValues        Op = "distinct values"  // aggregate: text → list
-	opTopK          Op = "top k"            // aggregate: text, constant k → list
+	opArgMin        Op = "value at lowest"  // aggregate: any (an atom), by any; nulls left out
+	opArgMax        Op = "value at highest" // aggregate: any (an atom), by any; nulls left out
+	opFirst         Op = "first"            // aggregate: any (an atom), ORDER BY terms; nulls left out
+	opValues        Op = "distinct values"  // aggregate: text (an atom) → list of different values, in order
+	opTopK          Op = "top k"            // aggregate: text (an atom), constant k → list of the most frequent values
 )
 
 // op spells a primitive or says that the engine has none.

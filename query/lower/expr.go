@@ -193,8 +193,7 @@ func (l *lowerer) capture(e plan.Capture) (val, error) {
 	if x, err = l.hoist(l.text(x)); err != nil {
 		return val{}, err
 	}
-	re := l.d.Text(e.Regex)
-	sql, err := l.op(opCapture, x.sql, re)
+	sql, err := l.op(opCapture, x.sql, e.Regex)
 	if err != nil {
 		return val{}, err
 	}
@@ -202,7 +201,7 @@ func (l *lowerer) capture(e plan.Capture) (val, error) {
 	if err != nil {
 		return val{}, err
 	}
-	sql, err = l.op(opCaptured, groups.sql, strconv.Itoa(e.Group), x.sql, re)
+	sql, err = l.op(opCaptured, groups.sql, strconv.Itoa(e.Group), x.sql, e.Regex)
 	return val{sql: sql, typ: plan.Text}, err
 }
 

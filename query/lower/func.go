@@ -31,6 +31,9 @@ func (l *lowerer) call(e plan.Call, a []val) (val, error) {
 		args := make([]string, len(a))
 		for i := range a {
 			n, err := l.float(a[i])
+			if err == nil && op == opHaversine {
+				n, err = l.hoist(n)
+			}
 			if err != nil {
 				return val{}, err
 			}
@@ -175,10 +178,18 @@ func (l *lowerer) call(e plan.Call, a []val) (val, error) {
 		v.sql = "coalesce(" + v.sql + ", FALSE)"
 		return v, err
 	case "logfmt":
-		sql, err := l.op(opLogfmt, l.text(a[0]).sql)
+		h, err := l.hoist(l.text(a[0]))
+		if err != nil {
+			return val{}, err
+		}
+		sql, err := l.op(opLogfmt, h.sql)
 		return val{sql: sql, typ: plan.JSON, doc: true}, err
 	case "csv":
-		sql, err := l.op(opCSV, l.text(a[0]).sql, a[1].sql)
+		h, err := l.hoist(l.text(a[0]))
+		if err != nil {
+			return val{}, err
+		}
+		sql, err := l.op(opCSV, h.sql, a[1].sql)
 		return val{sql: sql, typ: plan.Text}, err
 	}
 	if v, ok, err := l.address(e, a); ok {
@@ -302,7 +313,7 @@ func (l *lowerer) formatDate(e plan.Call, a []val) (val, error) {
 			return val{}, errorAt(e.Pos, "expected a strftime format such as %Y-%m-%d", "unknown conversion in the format of formatDate")
 		}
 	}
-	sql, err := l.op(opFormatDate, t.sql, l.d.Text(f), l.d.Text(zone(a)))
+	sql, err := l.op(opFormatDate, t.sql, f, zone(a))
 	return val{sql: sql, typ: plan.Text}, err
 }
 
@@ -358,7 +369,7 @@ func (l *lowerer) parseDate(e plan.Call, a []val) (val, error) {
 	if err != nil {
 		return val{}, errorAt(e.Pos, "expected a pattern such as yyyy-MM-dd'T'HH:mm:ss", "the pattern of parseDate: %v", err)
 	}
-	sql, err := l.op(opParseDate, l.text(a[0]).sql, l.d.Text(f), l.d.Text(zone(a)))
+	sql, err := l.op(opParseDate, l.text(a[0]).sql, f, zone(a))
 	if err != nil {
 		return val{}, err
 	}

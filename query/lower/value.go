@@ -102,10 +102,7 @@ func (l *lowerer) text(v val) val {
 		}
 		op = opFloatText
 	case plan.Bool:
-		out.sql = "CASE WHEN " + v.sql + " THEN '1' WHEN NOT " + v.sql + " THEN '0' END"
-		if v.sql == sqlTrue || v.sql == sqlFalse {
-			out.atom = true
-		}
+		out.sql = "CAST(CAST(" + v.sql + " AS " + l.d.Type(plan.Int) + ") AS " + l.d.Type(plan.Text) + ")"
 		return out
 	case plan.Time:
 		op = opTimeText
@@ -130,11 +127,7 @@ func (l *lowerer) num(v val) (val, error) {
 	case plan.Int, plan.Float:
 		return v, nil
 	case plan.Bool:
-		h, err := l.hoist(v)
-		if err != nil {
-			return val{}, err
-		}
-		return val{sql: "CASE WHEN " + h.sql + " THEN 1 WHEN NOT " + h.sql + " THEN 0 END", typ: plan.Int}, nil
+		return val{sql: "CAST(" + v.sql + " AS " + l.d.Type(plan.Int) + ")", typ: plan.Int}, nil
 	case plan.Time:
 		sql, err := l.op(opMillis, v.sql)
 		return val{sql: sql, typ: plan.Int}, err

@@ -48,7 +48,7 @@ func NewInput(name string, r io.Reader, opts Options, report *Report) (*Input, e
 // newInput reads the head of r. buf is a buffer to use, or nil.
 func newInput(name string, r io.Reader, size int64, open func() (io.ReadCloser, error), opts *Options, report *Report, buf []byte) *Input {
 	in := &Input{Name: name, opts: opts, report: report, size: size, open: open}
-	in.w = window{r: r, limit: -1, buf: buf}
+	in.w = window{r: r, limit: -1, buf: buf, hash: sha256.New()}
 	in.w.need(headSize + 1) // one more, to know whether the head is all
 	head := in.w.bytes()
 	in.whole = len(head) <= headSize && in.w.err == io.EOF
@@ -71,12 +71,17 @@ func (in *Input) HeadSum() (sum [32]byte, whole bool) { return in.head, in.whole
 // reading the file for good: read the records, and rely on their own keys.
 var ErrSumUnknown = errors.New("sum cannot be known before the file is read")
 
-// Sum returns the SHA-256 of the whole logical file, before it is read. It
-// reads a file that can be opened again a second time, and holds a member of a
-// tar archive of at most MaxHeld bytes. Thereafter the Input ends where the
-// sum ended, even if the file has grown. It must come before Next and Skip.
+// Sum returns the SHA-256 of the whole logical file. After Next has returned
+// io.EOF it costs nothing. Before the first Next it reads a file that can be
+// opened again a second time, and holds a member of a tar archive of at most
+// MaxHeld bytes; thereafter the Input ends where the sum ended, even if the file
+// has grown. In between it is not known.
 func (in *Input) Sum() ([32]byte, error) {
 	var sum [32]byte
+	if in.err == io.EOF {
+		in.w.hash.Sum(sum[:0])
+		return sum, nil
+	}
 	if in.whole {
 		return in.head, nil
 	}

@@ -1,6 +1,9 @@
 package file
 
-import "io"
+import (
+	"hash"
+	"io"
+)
 
 // window is the part of a stream that is held: buf[start:end]. What framers
 // return points into it and is gone with the next fill.
@@ -8,9 +11,10 @@ type window struct {
 	r          io.Reader
 	buf        []byte
 	start, end int
-	off        int64 // place of buf[start] in the stream
-	limit      int64 // place at which the stream is taken to end, or -1
-	err        error // why there is no more to read; io.EOF at the end
+	off        int64     // place of buf[start] in the stream
+	limit      int64     // place at which the stream is taken to end, or -1
+	err        error     // why there is no more to read; io.EOF at the end
+	hash       hash.Hash // of all that was read
 }
 
 // bytes is what is held.
@@ -48,6 +52,7 @@ func (w *window) fill() bool {
 	}
 	for range 100 {
 		n, err := w.r.Read(room)
+		w.hash.Write(room[:n])
 		w.end += n
 		w.err = err
 		if n > 0 || err != nil {

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -107,8 +108,12 @@ const (
 // Open opens the catalog in the file at path, which it makes when it is not
 // there.
 func Open(path string, keys Keys) (*Catalog, error) {
+	abs, err := filepath.Abs(path) // in a URI "d/x" would name the host d
+	if err != nil {
+		return nil, fmt.Errorf("open catalog %s: %w", path, err)
+	}
 	q := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)", "foreign_keys(1)", "trusted_schema(0)"}}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: abs, RawQuery: q.Encode()}).String())
 	if err != nil {
 		return nil, fmt.Errorf("open catalog %s: %w", path, err)
 	}

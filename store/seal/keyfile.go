@@ -63,7 +63,7 @@ func writeKeyFile(f *os.File, k *Keys) error {
 	var b bytes.Buffer
 	b.WriteString(keyFileHeader + "\n" + keyFileComment)
 	for i := range k.keys {
-		fmt.Fprintf(&b, "key %x %s\n", k.keys[i].id, base64.StdEncoding.EncodeToString(k.keys[i].key[:]))
+		fmt.Fprintf(&b, "key %x %s\n", k.keys[i].id, base64.StdEncoding.EncodeToString(k.keys[i].key()))
 	}
 	defer clear(b.Bytes())
 	// The mode given at creation went through the umask, which may have taken

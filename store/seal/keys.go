@@ -24,7 +24,16 @@ var _ Provider = (*Keys)(nil)
 
 type namedKey struct {
 	id  [keyIDSize]byte // derived from key, see keyID
-	key [KeySize]byte
+	key secret
+}
+
+// secret is a key out of reach of everything that prints values, such as a bad
+// verb on a struct that holds this one deep inside: nothing prints a closure.
+type secret func() []byte
+
+func newSecret(key []byte) secret {
+	k := [KeySize]byte(key)
+	return func() []byte { return k[:] }
 }
 
 const (
@@ -56,7 +65,7 @@ func newNamedKey(key []byte) (namedKey, error) {
 	if err != nil {
 		return namedKey{}, err
 	}
-	return namedKey{id: id, key: [KeySize]byte(key)}, nil
+	return namedKey{id: id, key: newSecret(key)}, nil
 }
 
 func generateKey() (namedKey, error) {
@@ -114,7 +123,7 @@ func (k *Keys) Wrap(_ context.Context, dek, aad []byte) ([]byte, error) {
 	copy(out[1:], n.id[:])
 	salt := out[1+keyIDSize:]
 	rand.Read(salt)
-	return sealOnce(out, n.key[:], salt, dek, aad, "wrap")
+	return sealOnce(out, n.key(), salt, dek, aad, "wrap")
 }
 
 // Unwrap implements [Provider].
@@ -128,7 +137,7 @@ func (k *Keys) Unwrap(_ context.Context, wrapped, aad []byte) ([]byte, error) {
 	id, rest := [keyIDSize]byte(wrapped[1:]), wrapped[1+keyIDSize:]
 	for i := range k.keys {
 		if k.keys[i].id == id {
-			return openOnce(k.keys[i].key[:], rest[:saltSize], rest[saltSize:], aad, "wrap")
+			return openOnce(k.keys[i].key(), rest[:saltSize], rest[saltSize:], aad, "wrap")
 		}
 	}
 	return nil, fmt.Errorf("%w: key %x is needed, there is %s", ErrUnknownKey, id, strings.Join(k.IDs(), ", "))

@@ -70,9 +70,9 @@ func TestKeyFile(t *testing.T) {
 func TestParseKeyFile(t *testing.T) {
 	a, b := testKeys(t, 1), testKeys(t, 1)
 	line := func(k *Keys) string {
-		return "key " + k.ID() + " " + base64.StdEncoding.EncodeToString(k.keys[0].key[:]) + "\n"
+		return "key " + k.ID() + " " + base64.StdEncoding.EncodeToString(k.keys[0].key()) + "\n"
 	}
-	secret := base64.StdEncoding.EncodeToString(a.keys[0].key[:])
+	secret := base64.StdEncoding.EncodeToString(a.keys[0].key())
 	for _, c := range []struct {
 		name, text, want string // want: ids, or "error: " and a part of it
 	}{
@@ -120,8 +120,8 @@ func TestParseKeyFile(t *testing.T) {
 
 func TestKeysFromEnvironment(t *testing.T) {
 	k := testKeys(t, 2)
-	one := base64.StdEncoding.EncodeToString(k.keys[0].key[:])
-	two := base64.StdEncoding.EncodeToString(k.keys[1].key[:])
+	one := base64.StdEncoding.EncodeToString(k.keys[0].key())
+	two := base64.StdEncoding.EncodeToString(k.keys[1].key())
 	for _, c := range []struct {
 		name, value string
 		want        []string
@@ -154,7 +154,7 @@ func TestKeyID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "31e47a12c2c4be6b"; k.ID() != want {
+	if want := "a9dafaeb29db4039"; k.ID() != want {
 		t.Errorf("ID() of the key of 32 bytes 01 = %s, want %s", k.ID(), want)
 	}
 }
@@ -167,14 +167,20 @@ func TestNothingPrintsKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	for _, v := range []any{k, sk, New(k)} {
+	type holder struct {
+		p  any
+		sk *StoreKey
+		k  *Keys
+		n  namedKey
+	}
+	for _, v := range []any{k, sk, New(k), holder{k, sk, k, k.keys[0]}, &holder{k, sk, k, k.keys[1]}, k.keys, []any{k, sk}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%o"} {
 			fmt.Fprintf(&b, verb+"\n", v)
 		}
 	}
 	slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "keys", k, "store", sk)
 	slog.New(slog.NewTextHandler(&b, nil)).Info("x", "keys", k, "store", sk)
-	for i, key := range [][]byte{k.keys[0].key[:], k.keys[1].key[:], sk.blob[:], sk.hash[:]} {
+	for i, key := range [][]byte{k.keys[0].key(), k.keys[1].key(), sk.blob(), sk.hash()} {
 		for name, form := range map[string]string{
 			"raw": string(key), "hexadecimal": hex.EncodeToString(key), "decimal": strings.Trim(fmt.Sprint(key), "[]"),
 			"base64": base64.StdEncoding.EncodeToString(key), "octal": strings.Trim(fmt.Sprintf("%o", key), "[]"),
@@ -222,7 +228,7 @@ func TestWrap(t *testing.T) {
 
 func FuzzParseKeyFile(f *testing.F) {
 	k := testKeys(f, 1)
-	f.Add([]byte(keyFileHeader + "\nkey " + k.ID() + " " + base64.StdEncoding.EncodeToString(k.keys[0].key[:]) + "\n"))
+	f.Add([]byte(keyFileHeader + "\nkey " + k.ID() + " " + base64.StdEncoding.EncodeToString(k.keys[0].key()) + "\n"))
 	f.Add([]byte(""))
 	f.Add([]byte("trailward-keys 2\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {

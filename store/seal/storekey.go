@@ -23,7 +23,7 @@ import (
 //
 // It is safe for concurrent use and prints as nothing.
 type StoreKey struct {
-	blob, hash [KeySize]byte
+	blob, hash secret
 	hashers    sync.Map // context → *Hasher
 }
 
@@ -91,12 +91,12 @@ func OpenStoreKey(fsys vfs.FS, name string, p Provider) (*StoreKey, error) {
 
 func newStoreKey(r root) (*StoreKey, error) {
 	k := &StoreKey{}
-	for label, dst := range map[string]*[KeySize]byte{"blobs": &k.blob, "hashes": &k.hash} {
+	for label, dst := range map[string]*secret{"blobs": &k.blob, "hashes": &k.hash} {
 		b, err := r.derive(label, kindStoreKey, "")
 		if err != nil {
 			return nil, err
 		}
-		copy(dst[:], b)
+		*dst = newSecret(b)
 		clear(b)
 	}
 	return k, nil
@@ -117,7 +117,7 @@ func (k *StoreKey) SealBlob(context string, plain []byte) ([]byte, error) {
 	out[0] = blobVersion
 	salt := out[1:]
 	rand.Read(salt)
-	return sealOnce(out, k.blob[:], salt, plain, []byte(context), "blob")
+	return sealOnce(out, k.blob(), salt, plain, []byte(context), "blob")
 }
 
 // OpenBlob undoes [StoreKey.SealBlob].
@@ -128,7 +128,7 @@ func (k *StoreKey) OpenBlob(context string, sealed []byte) ([]byte, error) {
 	if sealed[0] != blobVersion {
 		return nil, fmt.Errorf("open blob: %w (format %d)", ErrVersion, sealed[0])
 	}
-	plain, err := openOnce(k.blob[:], sealed[1:1+saltSize], sealed[1+saltSize:], []byte(context), "blob")
+	plain, err := openOnce(k.blob(), sealed[1:1+saltSize], sealed[1+saltSize:], []byte(context), "blob")
 	if err != nil {
 		return nil, fmt.Errorf("open blob: %w", err)
 	}
@@ -148,7 +148,7 @@ func (k *StoreKey) Hasher(context string) *Hasher {
 	if h, ok := k.hashers.Load(context); ok {
 		return h.(*Hasher)
 	}
-	prf := hmac.New(sha256.New, k.hash[:])
+	prf := hmac.New(sha256.New, k.hash())
 	prf.Write([]byte("trailward/seal/1/hash\x00" + context))
 	key := prf.Sum(nil)
 	h := &Hasher{}

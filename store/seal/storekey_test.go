@@ -168,4 +168,3 @@ func BenchmarkHash(b *testing.B) {
 		h.Sum(id, id)
 	}
 }
-

@@ -22,6 +22,12 @@ type Field struct {
 	Chunks [][2]int64 `json:"o,omitempty"` // offset and size of its chunk in each row group
 }
 
+// Internal reports whether the column serves to put records together only and
+// is none of their fields.
+func (f *Field) Internal() bool {
+	return f.Path == colShape || f.Path == colNanos || f.Path == colRaw
+}
+
 // Group is one row group.
 type Group struct {
 	Rows      int64 `json:"n"`

@@ -191,6 +191,28 @@ func (s *Reader) Same(t shape.Taken, same func(raw []byte) bool) (key, content b
 	return true, content, err
 }
 
+// Streams returns the names of the streams that occur.
+func (s *Reader) Streams() ([]string, error) {
+	var out []string
+	seen := map[string]bool{}
+	err := s.read(func(d *decoder) error {
+		for g := range s.Meta.Groups {
+			c, err := d.column(g, colStream, nil)
+			if err != nil {
+				return err
+			}
+			for i := range s.Meta.Groups[g].Rows {
+				if v := c.value(int(i), nil); !seen[string(v)] {
+					seen[string(v)] = true
+					out = append(out, string(v))
+				}
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
 func (s *Reader) loadKeys() (map[uint64][]int64, error) {
 	out := make(map[uint64][]int64, s.Meta.Rows)
 	err := s.read(func(d *decoder) error {

@@ -47,6 +47,9 @@ func (w *WAL) Start(ctx context.Context, entry []byte) (*Pending, error) {
 	if len(entry) > MaxEntryBytes {
 		return nil, fmt.Errorf("append %d bytes to the write-ahead log: %w", len(entry), ErrTooLarge)
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("append to the write-ahead log: %w", err)
+	}
 	if err := w.room.Acquire(ctx, int64(len(entry))); err != nil {
 		return nil, fmt.Errorf("append to the write-ahead log: %w", err)
 	}

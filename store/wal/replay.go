@@ -3,12 +3,14 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"slices"
 	"strings"
 
 	"trailward/internal/journal"
+	"trailward/internal/vfs"
 	"trailward/store/seal"
 )
 
@@ -128,9 +130,6 @@ func (r *replay) run(files []file) error {
 			empty = append(empty, f)
 		}
 	}
-	if err := r.cutTail(); err != nil {
-		return err
-	}
 	for _, d := range r.report.Damaged {
 		if n, ok := fileNumber(path.Base(d.File)); ok && !d.Unproven {
 			r.w.damaged[n] = true
@@ -198,14 +197,6 @@ func (r *replay) file(f file, last bool) (int, error) {
 		return 0, fmt.Errorf("replay write-ahead log: %w", err)
 	}
 	defer h.Close()
-	if last {
-		// A process that was killed may have left writes in the page cache: an
-		// entry that is replayed now must still be there after a power cut.
-		if err := h.Sync(); err != nil {
-			return 0, fmt.Errorf("replay write-ahead log: %w", err)
-		}
-	}
-
 	r.report.Files++
 	open := func(meta []byte) (journal.OpenFunc, error) {
 		opener, err := r.w.seal.OpenStream(meta, streamID(f.number))
@@ -243,6 +234,11 @@ func (r *replay) file(f file, last bool) (int, error) {
 		return 0, fmt.Errorf("replay write-ahead log: %s: %w", name, err)
 	}
 	r.account(f, res)
+	if last {
+		if err := r.settleTail(h, res); err != nil {
+			return 0, fmt.Errorf("replay write-ahead log: settle the end of %s: %w", name, err)
+		}
+	}
 	return res.Frames, nil
 }
 
@@ -320,25 +316,37 @@ func (r *replay) tailRange(first, last uint64) DamagedRange {
 	return d
 }
 
-// cutTail drops what a crash left of the last write, durably and before a new
-// file is begun, so that unreadable bytes in an older file always are damage.
-func (r *replay) cutTail() error {
-	if len(r.kept) == 0 || len(r.unreadable) > 0 || r.tail == r.previous.size {
-		return nil
+// settleTail makes the last file as durable as it looks. What a crash left of
+// the last write is cut off, before a new file is begun, so that unreadable
+// bytes in an older file always are damage. And what can be read of that write
+// is written once more: it may be in the page cache only, and if its sync
+// failed, another sync would not bring it to the disk (the pages count as
+// clean), yet it was replayed and must stay. All before it was synced.
+func (r *replay) settleTail(f vfs.File, res journal.Result) error {
+	if res.LastWrite < res.End {
+		b := make([]byte, res.End-res.LastWrite)
+		if n, err := f.ReadAt(b, res.LastWrite); n < len(b) {
+			return errors.Join(io.ErrUnexpectedEOF, err)
+		}
+		if _, err := f.Seek(res.LastWrite, io.SeekStart); err != nil {
+			return err
+		}
+		// A file system that copies on write may have no room for this; the
+		// same bytes half written do no harm.
+		if _, err := f.Write(b); err != nil && !vfs.IsNoSpace(err) {
+			return err
+		}
 	}
-	name := r.w.path(r.previous.number)
-	f, err := r.w.fsys.OpenFile(name, os.O_RDWR, 0)
-	if err != nil {
-		return fmt.Errorf("cut off the torn end of the write-ahead log: %w", err)
-	}
-	defer f.Close()
-	if err := f.Truncate(r.tail); err != nil {
-		return fmt.Errorf("cut off the torn end of the write-ahead log: %w", err)
+	if res.End < res.Size {
+		if err := f.Truncate(res.End); err != nil {
+			return err
+		}
 	}
 	if err := f.Sync(); err != nil {
-		return fmt.Errorf("cut off the torn end of the write-ahead log: %w", err)
+		return err
 	}
-	r.report.TornBytes += r.previous.size - r.tail
-	r.kept[len(r.kept)-1].size = r.tail
+	r.report.TornBytes += res.Size - res.End
+	r.kept[len(r.kept)-1].size = res.End
+	r.previous.size = res.End
 	return nil
 }

@@ -1,0 +1,130 @@
+package athena
+
+import "strings"
+
+// CAST, TRY_CAST and typed literals.
+
+func (r *rewriter) cast(n node, s *scope, loc int) (operand, error) {
+	target := obj(n, "cast_type")
+	try, _ := n["try_cast"].(bool)
+	child, err := r.expr(obj(n, "child"), s, loc)
+	if err != nil {
+		return operand{}, err
+	}
+	info := obj(target, "type_info")
+	id := str(target, "id")
+	if id == "UNBOUND" {
+		switch strings.ToLower(str(info, "name")) {
+		case "ipaddress":
+			op, err := r.toIP(child)
+			if err != nil {
+				if try {
+					return operand{node: castNode(constNode("NULL", nil), "UHUGEINT", false), typ: typ{kind: kIP}}, nil
+				}
+				return operand{}, r.fault(loc, "%v", err)
+			}
+			return op, nil
+		case "ipprefix":
+			return operand{}, r.src.fault(loc, "type ipprefix is not supported", "write contains('10.0.0.0/8', address)")
+		case "json":
+			return r.castJSON(child, try)
+		case "string":
+			return r.castTo(child, "VARCHAR", try), nil
+		}
+	}
+	switch id {
+	case "LIST", "MAP", "STRUCT":
+		if child.typ.kind == kJSON || child.typ.kind == kText || child.typ.kind == kStrict {
+			child = strictJSON(child)
+		}
+		if err := r.timesInside(target, loc); err != nil {
+			return operand{}, err
+		}
+		n["child"], n["query_location"] = child.node, noLocation
+		t := castType(target)
+		return operand{node: n, typ: t}, nil
+	case "DECIMAL":
+		if child.typ.kind == kStrict {
+			child = operand{node: callNode("json_extract_string", child.node, textNode("$")), typ: tText}
+		}
+		n["child"], n["query_location"] = child.node, noLocation
+		return operand{node: n, typ: typ{kind: kDecimal}}, nil
+	}
+	if id == "VARCHAR" && child.typ.kind == kIP {
+		t, err := r.template(ipText, child.node)
+		return operand{node: t, typ: tText}, err
+	}
+	if id == "INTERVAL" && isLiteral(child.node) || id != "INTERVAL" && id != "UNBOUND" {
+		return r.castTo(child, id, try), nil
+	}
+	return operand{}, r.fault(loc, "a cast to %s is not supported", strings.ToLower(id))
+}
+
+// castTo casts to a type that needs no parameters.
+func (r *rewriter) castTo(child operand, id string, try bool) operand {
+	t := castType(node{"id": id})
+	if child.typ.kind == kStrict && id != "VARCHAR" {
+		child = operand{node: callNode("json_extract_string", child.node, textNode("$")), typ: tText}
+	}
+	switch id {
+	case "VARCHAR":
+		if child.typ.kind == kStrict { // the string itself, without quotes
+			return operand{node: callNode("json_extract_string", child.node, textNode("$")), typ: tText}
+		}
+		if child.typ.textual() {
+			return operand{node: castNode(child.node, "VARCHAR", try), typ: child.typ}
+		}
+	case "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE":
+		if child.typ.textual() || child.typ.kind == kUnknown {
+			// Through the type with a zone: DuckDB's cast to TIMESTAMP drops an
+			// offset without a word.
+			return operand{node: utc(castNode(child.node, "TIMESTAMP WITH TIME ZONE", try)), typ: t}
+		}
+		return operand{node: castNode(child.node, "TIMESTAMP", try), typ: t}
+	case "DATE":
+		if child.typ.textual() && !isLiteral(child.node) {
+			// '2020-01-01T10:00:00Z' is a date too.
+			return operand{node: castNode(utc(castNode(child.node, "TIMESTAMP WITH TIME ZONE", try)), "DATE", try), typ: t}
+		}
+	case "FLOAT":
+		id = "DOUBLE"
+	}
+	return operand{node: castNode(child.node, id, try), typ: t}
+}
+
+// castJSON is CAST(x AS JSON): text becomes a JSON string, but what is JSON
+// already stays what it is.
+func (r *rewriter) castJSON(child operand, try bool) (operand, error) {
+	t := typ{kind: kStrict, keys: child.typ.keys}
+	switch child.typ.kind {
+	case kStrict:
+		return child, nil
+	case kJSON:
+		n, err := r.template(`coalesce(TRY_CAST("@1" AS JSON), to_json("@1"))`, child.node)
+		return operand{node: n, typ: t}, err
+	case kNull:
+		return operand{node: jsonCastNode(child.node, try), typ: t}, nil
+	}
+	return operand{node: callNode("to_json", child.node), typ: t}, nil
+}
+
+// timesInside refuses, inside a compound type, the types that need more than a
+// plain cast.
+func (r *rewriter) timesInside(t node, loc int) error {
+	info := obj(t, "type_info")
+	if str(t, "id") == "TIMESTAMP WITH TIME ZONE" {
+		t["id"] = "TIMESTAMP"
+	}
+	if str(t, "id") == "UNBOUND" && strings.ToLower(str(info, "name")) != "json" {
+		return r.fault(loc, "type %s inside another type is not supported", str(info, "name"))
+	}
+	if c := obj(info, "child_type"); c != nil {
+		return r.timesInside(c, loc)
+	}
+	for _, c := range nodes(info, "child_types") {
+		if err := r.timesInside(obj(c, "second"), loc); err != nil {
+			return err
+		}
+	}
+	return nil
+}

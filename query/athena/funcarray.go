@@ -1,0 +1,263 @@
+package athena
+
+import "strconv"
+
+// Functions of arrays and maps, and those that take lambdas.
+
+var arrayFunctions = map[string]function{
+	"cardinality": {min: 1, max: 1, build: func(c *call) (operand, error) {
+		if c.args[0].typ.kind == kMap {
+			return operand{node: castNode(c.rename("cardinality"), "BIGINT", false), typ: tInt}, nil
+		}
+		l, err := c.r.asList(c.args[0], c.loc)
+		if err != nil {
+			return operand{}, err
+		}
+		c.args[0] = l
+		return operand{node: c.rename("len"), typ: tInt}, nil
+	}},
+	"array_distinct":  listTmpl(1, []int{0}, `list_distinct("@1")`, sameList),
+	"array_max":       listTmpl(1, []int{0}, `list_max("@1")`, elemOf),
+	"array_min":       listTmpl(1, []int{0}, `list_min("@1")`, elemOf),
+	"array_sort":      listTmpl(1, []int{0}, `list_sort("@1")`, sameList),
+	"array_position":  listTmpl(2, []int{0}, `coalesce(list_position("@1", "@2"), 0)`, fixed(tInt)),
+	"array_remove":    listTmpl(2, []int{0}, `list_filter("@1", lambda e: e IS DISTINCT FROM "@2")`, sameList),
+	"array_intersect": listTmpl(2, []int{0, 1}, `list_intersect("@1", "@2")`, sameList),
+	"array_union":     listTmpl(2, []int{0, 1}, `list_distinct(list_concat("@1", "@2"))`, sameList),
+	"array_except":    listTmpl(2, []int{0, 1}, `list_filter(list_distinct("@1"), lambda e: NOT list_contains("@2", e))`, sameList),
+	"arrays_overlap":  listTmpl(2, []int{0, 1}, `list_has_any("@1", "@2")`, fixed(tBool)),
+	"array_append":    listTmpl(2, []int{0}, `list_append("@1", "@2")`, sameList),
+	"array_prepend":   tmpl(2, `list_prepend("@1", "@2")`, typ{kind: kList}),
+	"flatten":         {min: 1, max: 1, build: flatten},
+	"slice": {min: 3, max: 3, build: func(c *call) (operand, error) {
+		l, err := c.r.asList(c.args[0], c.loc)
+		if err != nil {
+			return operand{}, err
+		}
+		c.args[0] = l
+		return c.template(`list_slice("@1", "@2", CASE WHEN "@2" < 0 AND "@2" + "@3" >= 0 THEN len("@1") ELSE "@2" + "@3" - 1 END)`, l.typ)
+	}},
+	"array_join": {min: 2, max: 3, build: func(c *call) (operand, error) {
+		l, err := c.r.asList(c.args[0], c.loc)
+		if err != nil {
+			return operand{}, err
+		}
+		c.args[0] = l
+		if len(c.args) == 3 {
+			return c.template(`array_to_string(list_transform("@1", lambda e: coalesce(CAST(e AS VARCHAR), "@3")), "@2")`, tText)
+		}
+		return c.template(`array_to_string("@1", "@2")`, tText)
+	}},
+	"list_value": {min: 0, max: -1, build: func(c *call) (operand, error) { // [a, b]
+		return operand{node: c.rename("list_value"), typ: listOf(commonType(c.args))}, nil
+	}},
+	"sequence": {min: 2, max: 3, build: sequence},
+	"repeat": {min: 2, max: 2, build: func(c *call) (operand, error) {
+		limit := strconv.Itoa(maxElements)
+		return c.template(`list_transform(range(CASE WHEN "@2" > `+limit+` THEN error('repeat: more than `+limit+` elements') ELSE CAST("@2" AS BIGINT) END), lambda i: "@1")`, listOf(c.args[0].typ))
+	}},
+
+	"transform": {min: 2, max: 2, lambda: []int{1}, build: func(c *call) (operand, error) {
+		l, f, t, err := c.listAndLambda()
+		return operand{node: callNode("list_transform", l.node, f), typ: listOf(t)}, err
+	}},
+	"filter": {min: 2, max: 2, lambda: []int{1}, build: func(c *call) (operand, error) {
+		l, f, _, err := c.listAndLambda()
+		return operand{node: callNode("list_filter", l.node, f), typ: l.typ}, err
+	}},
+	"any_match": {min: 2, max: 2, lambda: []int{1}, build: func(c *call) (operand, error) {
+		return c.matches(`coalesce(list_bool_or("@1"), false)`)
+	}},
+	"all_match": {min: 2, max: 2, lambda: []int{1}, build: func(c *call) (operand, error) {
+		return c.matches(`coalesce(list_bool_and("@1"), true)`)
+	}},
+	"none_match": {min: 2, max: 2, lambda: []int{1}, build: func(c *call) (operand, error) {
+		return c.matches(`NOT coalesce(list_bool_or("@1"), false)`)
+	}},
+	"reduce":   {min: 4, max: 4, lambda: []int{2, 3}, build: reduce},
+	"zip_with": {min: 3, max: 3, lambda: []int{2}, build: zipWith},
+
+	"map": {min: 0, max: 2, build: func(c *call) (operand, error) {
+		if len(c.args) == 1 {
+			return operand{}, c.fault("1 argument; it takes none or two arrays")
+		}
+		t := typ{kind: kMap}
+		if len(c.args) == 2 {
+			t.elem = c.args[1].typ.elem
+		}
+		return operand{node: c.rename("map"), typ: t}, nil
+	}},
+	"map_keys": {min: 1, max: 1, build: func(c *call) (operand, error) {
+		if k := c.args[0].typ.kind; k == kJSON || k == kStrict {
+			return c.template(`json_keys(TRY_CAST("@1" AS JSON))`, listOf(tText))
+		}
+		return operand{node: c.rename("map_keys"), typ: listOf(tText)}, nil
+	}},
+	"map_values": {min: 1, max: 1, build: func(c *call) (operand, error) {
+		if k := c.args[0].typ.kind; k == kJSON || k == kStrict {
+			return c.template(`list_transform(json_extract(TRY_CAST("@1" AS JSON), '$.*'), lambda v: json_extract_string(v, '$'))`, listOf(tJSON))
+		}
+		return operand{node: c.rename("map_values"), typ: listOf(c.args[0].typ.element())}, nil
+	}},
+	"map_concat": {min: 2, max: -1, build: func(c *call) (operand, error) {
+		return operand{node: c.rename("map_concat"), typ: c.args[0].typ}, nil
+	}},
+	"map_entries": plain("map_entries", 1, 1, typ{kind: kList, elem: &typ{kind: kRow}}),
+}
+
+// listAndLambda is the array and the lambda over its elements.
+func (c *call) listAndLambda() (operand, node, typ, error) {
+	l, err := c.r.asList(c.args[0], c.loc)
+	if err != nil {
+		return operand{}, nil, typ{}, err
+	}
+	f, t, err := c.lambda(1, l.typ.element())
+	return l, f, t, err
+}
+
+func (c *call) matches(text string) (operand, error) {
+	l, f, _, err := c.listAndLambda()
+	if err != nil {
+		return operand{}, err
+	}
+	n, err := c.r.template(text, callNode("list_transform", l.node, f))
+	if err != nil {
+		return operand{}, err
+	}
+	// The array itself being null makes the answer null.
+	test, err := c.r.template(`CASE WHEN "@1" IS NOT NULL THEN "@2" END`, l.node, n)
+	return operand{node: test, typ: tBool}, err
+}
+
+// reduce(array, start, (s, x) -> s, s -> result).
+func reduce(c *call) (operand, error) {
+	l, err := c.r.asList(c.args[0], c.loc)
+	if err != nil {
+		return operand{}, err
+	}
+	step, _, err := c.lambda(2, c.args[1].typ, l.typ.element())
+	if err != nil {
+		return operand{}, err
+	}
+	last, t, err := c.lambda(3, c.args[1].typ)
+	if err != nil {
+		return operand{}, err
+	}
+	acc := callNode("list_reduce", l.node, step, c.args[1].node)
+	// A list of one element gives the last lambda its argument.
+	n, err := c.r.template(`"@1"[1]`, callNode("list_transform", callNode("list_value", acc), last))
+	return operand{node: n, typ: t}, err
+}
+
+// zipWith(a, b, (x, y) -> …): the shorter array is filled up with nulls.
+func zipWith(c *call) (operand, error) {
+	a, err := c.r.asList(c.args[0], c.loc)
+	if err != nil {
+		return operand{}, err
+	}
+	b, err := c.r.asList(c.args[1], c.loc)
+	if err != nil {
+		return operand{}, err
+	}
+	f, t, err := c.lambda(2, a.typ.element(), b.typ.element())
+	if err != nil {
+		return operand{}, err
+	}
+	// The parameters become the members of each pair.
+	lhs := nodes(obj(f, "lhs"), "children")
+	body := replaceParam(obj(f, "expr"), strs(lhs[0], "column_names")[0], "1")
+	body = replaceParam(body, strs(lhs[1], "column_names")[0], "2")
+	f["lhs"], f["expr"] = columnNode("@pair"), body
+	return operand{node: callNode("list_transform", callNode("list_zip", a.node, b.node), f), typ: listOf(t)}, nil
+}
+
+// replaceParam puts the member of a pair where a lambda's parameter was. An
+// inner lambda that has a parameter of the same name keeps it.
+func replaceParam(v node, name, member string) node {
+	out, _ := replaceIn(v, name, member).(node)
+	return out
+}
+
+func replaceIn(v any, name, member string) any {
+	switch v := v.(type) {
+	case node:
+		if str(v, "class") == "COLUMN_REF" {
+			if n := strs(v, "column_names"); len(n) == 1 && n[0] == name {
+				i, _ := strconv.ParseInt(member, 10, 64)
+				return operatorNode("ARRAY_EXTRACT", columnNode("@pair"), intNode(i))
+			}
+		}
+		if str(v, "class") == "LAMBDA" && hasParam(obj(v, "lhs"), name) {
+			return v
+		}
+		for k, x := range v {
+			v[k] = replaceIn(x, name, member)
+		}
+	case []any:
+		for i, x := range v {
+			v[i] = replaceIn(x, name, member)
+		}
+	}
+	return v
+}
+
+func hasParam(lhs node, name string) bool {
+	if n := strs(lhs, "column_names"); len(n) == 1 {
+		return n[0] == name
+	}
+	for _, p := range nodes(lhs, "children") {
+		if n := strs(p, "column_names"); len(n) == 1 && n[0] == name {
+			return true
+		}
+	}
+	return false
+}
+
+func flatten(c *call) (operand, error) {
+	l, err := c.r.asList(c.args[0], c.loc)
+	if err != nil {
+		return operand{}, err
+	}
+	c.args[0] = l
+	if e := l.typ.element(); e.kind == kJSON {
+		inner, err := c.r.asList(operand{node: columnNode("e"), typ: e}, c.loc)
+		if err != nil {
+			return operand{}, err
+		}
+		n, err := c.r.template(`flatten(list_transform("@1", lambda e: "@2"))`, l.node, inner.node)
+		return operand{node: n, typ: l.typ}, err
+	}
+	return c.template(`flatten("@1")`, l.typ.element())
+}
+
+// sequence makes an array of numbers, dates or times, of at most maxElements.
+func sequence(c *call) (operand, error) {
+	limit := strconv.Itoa(maxElements)
+	fail := `error('sequence: more than ` + limit + ` elements')`
+	k := c.args[0].typ.kind
+	if k == kTime || k == kDate {
+		if len(c.args) != 3 {
+			if k != kDate {
+				return operand{}, c.fault("a sequence of timestamps needs a step")
+			}
+			n, err := c.r.template(`to_days(1)`)
+			if err != nil {
+				return operand{}, err
+			}
+			c.args = append(c.args, operand{node: n, typ: typ{kind: kInterval}})
+		}
+		c.args[0], c.args[1] = asTime(c.args[0]), asTime(c.args[1])
+		op, err := c.template(`generate_series("@1", CASE WHEN abs(epoch("@2") - epoch("@1")) > `+limit+` * abs(epoch("@3")) THEN `+fail+` ELSE "@2" END, "@3")`, listOf(tTime))
+		if k == kDate && err == nil {
+			op.node, err = c.r.template(`list_transform("@1", lambda t: CAST(t AS DATE))`, op.node)
+			op.typ = listOf(tDate)
+		}
+		return op, err
+	}
+	if len(c.args) == 2 {
+		return c.template(`generate_series(CAST("@1" AS BIGINT), CASE WHEN abs(CAST("@2" AS HUGEINT) - "@1") >= `+limit+` THEN `+fail+
+			` ELSE CAST("@2" AS BIGINT) END, CASE WHEN "@2" < "@1" THEN -1 ELSE 1 END)`, listOf(tInt))
+	}
+	return c.template(`generate_series(CAST("@1" AS BIGINT), CASE WHEN abs(CAST("@2" AS HUGEINT) - "@1") >= `+limit+` * abs(CAST("@3" AS HUGEINT)) THEN `+fail+
+		` ELSE CAST("@2" AS BIGINT) END, CAST("@3" AS BIGINT))`, listOf(tInt))
+}
