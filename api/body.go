@@ -59,7 +59,22 @@ var (
 // release when it is done, also after a failure.
 func (s *Server) readBody(r *http.Request) (*body, *failure) {
 	b := &body{budget: s.memory}
+	if r.ContentLength > s.cfg.MaxBody {
+		return b, s.bodyFailure(errBodyTooLarge, "")
+	}
 	wire := &meter{r: r.Body, left: s.cfg.MaxBody}
+	f := s.readInto(b, wire, r)
+	b.wire = wire.n
+	if f != nil && f.reason != "slow" {
+		// A client that is still sending when the connection is closed often sees
+		// a reset instead of the answer, and the Retry-After in it. So what it may
+		// send by the limit is taken, and thrown away.
+		io.Copy(io.Discard, wire)
+	}
+	return b, f
+}
+
+func (s *Server) readInto(b *body, wire *meter, r *http.Request) *failure {
 	var src io.Reader = wire
 	encoding := strings.ToLower(strings.TrimSpace(strings.Join(r.Header.Values("Content-Encoding"), ",")))
 	switch encoding {
@@ -67,27 +82,24 @@ func (s *Server) readBody(r *http.Request) (*body, *failure) {
 	case "gzip", "x-gzip":
 		z, err := gzip.NewReader(wire)
 		if err != nil {
-			b.wire = wire.n
-			return b, s.bodyFailure(err, "gzip")
+			return s.bodyFailure(err, "gzip")
 		}
 		src = &ratioReader{r: z, wire: wire, ratio: s.cfg.MaxRatio}
 	case "zstd":
 		z, err := zstdDecoder(wire, s.cfg.MaxDecoded)
 		if err != nil {
-			return b, s.bodyFailure(err, "zstd")
+			return s.bodyFailure(err, "zstd")
 		}
 		defer freeZstd(z)
 		src = &ratioReader{r: z, wire: wire, ratio: s.cfg.MaxRatio}
 	default:
-		return b, (&failure{status: http.StatusUnsupportedMediaType, message: "the content encoding is not supported", hint: "use gzip, zstd or none", reason: "encoding"}).
+		return (&failure{status: http.StatusUnsupportedMediaType, message: "the content encoding is not supported", hint: "use gzip, zstd or none", reason: "encoding"}).
 			with("Accept-Encoding", "gzip, zstd")
 	}
-	err := b.fill(src, s.cfg.MaxDecoded)
-	b.wire = wire.n
-	if err != nil {
-		return b, s.bodyFailure(err, encoding)
+	if err := b.fill(src, s.cfg.MaxDecoded); err != nil {
+		return s.bodyFailure(err, encoding)
 	}
-	return b, nil
+	return nil
 }
 
 // fill reads src to its end.

@@ -185,7 +185,7 @@ func trailerJSON(v any) string {
 	}
 	out := make([]byte, 0, len(data))
 	for _, r := range string(data) {
-		if r < 0x80 {
+		if r < 0x7f { // what is below a space, encoding/json has escaped
 			out = append(out, byte(r))
 			continue
 		}

@@ -20,8 +20,9 @@ func Questions() []Question {
 			Groups:   []string{GroupSyslog},
 			Text: `filter program = "sshd" and @message like /(Failed|Accepted) password/
 | parse @message /(?<result>Failed|Accepted) password for (invalid user )?(?<login>\S+) from (?<address>\S+)/
-| stats count(*) as tries, count_distinct(login) as logins, min(@timestamp) as first, max(@timestamp) as last by address, result
-| sort tries desc
+| stats sum(strcontains(result, "Failed")) as failed, sum(strcontains(result, "Accepted")) as accepted,
+        count_distinct(login) as logins, min(@timestamp) as first, max(@timestamp) as last by address
+| sort failed desc
 | limit 5`,
 		},
 		{
@@ -36,7 +37,8 @@ func Questions() []Question {
 			Asks:     "Who opened a shell in a pod or started a new pod by hand?",
 			Language: query.SQL,
 			Text: `SELECT requestreceivedtimestamp AS at, "user".username AS who, verb, objectref.namespace AS namespace,
-       objectref.name AS pod, objectref.subresource AS what, useragent
+       objectref.name AS pod, objectref.subresource AS what,
+       json_extract_scalar(requestobject, '$.spec.containers[0].securityContext.privileged') AS privileged
 FROM k8s_audit
 WHERE objectref.resource = 'pods' AND verb IN ('create', 'delete')
 ORDER BY requestreceivedtimestamp`,

@@ -23,6 +23,8 @@ func (e *Engine) Query(ctx context.Context, req Request) (Rows, error) {
 	switch req.Language {
 	case Insights:
 		return e.insights(ctx, req, start)
+	case SQL:
+		return e.sql(ctx, req, start)
 	}
 	return nil, fmt.Errorf("query language %d is not known", req.Language)
 }

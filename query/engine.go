@@ -79,13 +79,16 @@ func (e *TimeoutError) Timeout() bool { return true }
 // Is makes it a context.DeadlineExceeded for errors.Is.
 func (e *TimeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// task is a query whose text is understood.
+// task is a query that is ready to be run.
 type task struct {
 	sel     Selection
 	nothing bool // no group can be read: the answer is over no records
 	fold    bool // names have no case
 	timeout time.Duration
 	start   time.Time
+	// choose, if set, picks the parts that the query reads, out of those that
+	// the time range touches.
+	choose func(ctx context.Context, parts []Part, s *schemas) ([]Part, error)
 	// statement makes the SQL over the scan. Without columns the statement's
 	// own are shown.
 	statement func(ctx context.Context, s *scan) (sql string, out []Column, err error)
@@ -95,15 +98,13 @@ type task struct {
 // closed, or at once when it fails.
 func (e *Engine) run(ctx context.Context, t task) (_ Rows, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, t.timeout, &TimeoutError{Limit: t.timeout})
-	undo := []func(){cancel}
+	undo := cancel
 	defer func() {
 		if err != nil {
 			if ctx.Err() != nil {
 				err = context.Cause(ctx)
 			}
-			for i := len(undo) - 1; i >= 0; i-- {
-				undo[i]()
-			}
+			undo()
 		}
 	}()
 	var snap Snapshot = emptySnapshot{}
@@ -117,17 +118,23 @@ func (e *Engine) run(ctx context.Context, t task) (_ Rows, err error) {
 		// waits for it any more.
 		_ = snap.Close()
 	}
+	undo = func() { closeSnap(); cancel() }
+	known := newSchemas(t.fold)
 	parts := inRange(snap.Parts(), t.sel.Start, t.sel.End)
+	if t.choose != nil {
+		if parts, err = t.choose(ctx, parts, known); err != nil {
+			return nil, err
+		}
+	}
 	session, err := e.pool.Acquire(ctx, len(parts))
 	if err != nil {
-		closeSnap()
 		return nil, err
 	}
-	undo = append(undo, session.Close)
-	session.OnRelease(closeSnap)
-	s := newScan(session, parts, t.sel.Start, t.sel.End, e.opts.AccountID, t.fold)
-	m := &messages{part: s.part}
+	s := newScan(session, parts, known, t.sel.Start, t.sel.End, e.opts.AccountID)
+	m := newMessages(ctx, s.part)
 	session.SetMessages(m.read)
+	session.OnRelease(func() { m.close(closeSnap) }) // from here on the session closes the snapshot
+	undo = func() { session.Close(); cancel() }
 	sql, out, err := t.statement(ctx, s)
 	if err != nil {
 		return nil, err

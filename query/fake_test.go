@@ -107,7 +107,10 @@ func newPart(t testing.TB, id, group string, kind trailward.Kind, types []Field,
 	return p
 }
 
-// encode writes rows as Parquet, 20,000 to a row group.
+// rowGroup is how many rows the store puts into a row group.
+const rowGroup = 128 << 10
+
+// encode writes rows as Parquet.
 func encode(t testing.TB, fields []Field, rows []fakeRow) []byte {
 	t.Helper()
 	var nodes schema.FieldList
@@ -132,7 +135,7 @@ func encode(t testing.TB, fields []Field, rows []fakeRow) []byte {
 	}
 	var buf bytes.Buffer
 	w := file.NewParquetWriter(&buf, root, file.WithWriterProps(parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Zstd))))
-	for chunk := range slices.Chunk(rows, 20000) {
+	for chunk := range slices.Chunk(rows, rowGroup) {
 		rg := w.AppendRowGroup()
 		for _, f := range fields {
 			cw, err := rg.NextColumn()

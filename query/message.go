@@ -4,55 +4,70 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
+	"time"
 )
 
-// Limits of reading messages ahead, for one query.
+// Limits of putting records together for the conditions of one query.
 const (
-	readAheadFirst = 2048    // rows, when a part is first asked
-	readAheadMost  = 16384   // rows, after several calls in a row
-	readAheadBytes = 8 << 20 // of one run, unless more were asked for
-	maxRuns        = 16      // runs that are kept
-	denseEnough    = 4       // one row in so many must be wanted, or none is read ahead
+	// spanRows is as many records as the store puts into a row group: DuckDB
+	// gives each of its threads one row group at a time, and a part decodes a
+	// row group whole, so a stream that ends with it does nothing in vain.
+	spanRows    = 128 << 10
+	blockRows   = 2048    // rows that a stream hands over at once, or
+	blockBytes  = 1 << 20 // bytes, if that is less
+	fewRows     = 48      // up to so many rows a part finds one by one
+	fewInSpan   = 128     // and up to so many of one span, before it is streamed
+	streamGrace = 500 * time.Millisecond
 )
+
+// maxStreams is how many streams of one query are kept: one for each thread,
+// and one that a thread may have left before its end.
+func maxStreams() int { return runtime.GOMAXPROCS(0) + 1 }
 
 // messages puts records together for the conditions of a query. DuckDB asks for
-// up to 2,048 rows of a part at a time, on several threads, in ascending order
-// on each; a part answers a long run of rows far cheaper than many short ones
-// (it decodes whole pages), so runs are read ahead and kept until they are
-// asked for. The rows in them that no condition lets through are wasted, which
-// is why it is done only where most rows pass.
+// up to 2,048 rows at a time, on several threads, ascending on each. A part
+// decodes whole row groups, so it is not asked again and again but streams a
+// span of rows, which waits for DuckDB; what DuckDB does not ask for is passed
+// over. Only where few rows are wanted are they asked for one by one.
 type messages struct {
-	part func(number int64) (Part, error)
+	part   func(number int64) (Part, error)
+	ctx    context.Context // of the query
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // streams
 
-	mu   sync.Mutex
-	runs []*run // the most lately used last
+	mu      sync.Mutex
+	streams []*stream // the most lately used last
+	asked   map[span]int
 }
 
-// run is the text of consecutive rows of one part. It does not change.
-type run struct {
-	number int64
-	from   int64
-	ends   []int // of each row in data
-	data   []byte
-	ahead  int64 // rows to read next time
+// span names spanRows rows of a part.
+type span struct{ number, index int64 }
+
+func newMessages(ctx context.Context, part func(int64) (Part, error)) *messages {
+	m := &messages{part: part, asked: map[span]int{}}
+	m.ctx, m.cancel = context.WithCancel(ctx)
+	return m
 }
 
-func (r *run) has(number, row int64) bool {
-	return r.number == number && row >= r.from && row < r.from+int64(len(r.ends))
-}
-
-func (r *run) text(row int64) []byte {
-	i := row - r.from
-	start := 0
-	if i > 0 {
-		start = r.ends[i-1]
+// close ends the streams and calls then when the parts are no longer used,
+// which is before it returns if they stop soon.
+func (m *messages) close(then func()) {
+	m.cancel()
+	done := make(chan struct{})
+	go func() {
+		m.wg.Wait()
+		then()
+		close(done)
+	}()
+	timer := time.NewTimer(streamGrace)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
 	}
-	return r.data[start:r.ends[i]]
 }
-
-// errEnough ends a call of Part.Messages before its end.
-var errEnough = errors.New("enough messages")
 
 // read is the duck.MessageFunc.
 func (m *messages) read(ctx context.Context, number int64, rows []int64, emit func(i int, message []byte)) error {
@@ -60,40 +75,179 @@ func (m *messages) read(ctx context.Context, number int64, rows []int64, emit fu
 	if err != nil {
 		return err
 	}
-	var r *run
-	for i := 0; i < len(rows); {
-		if r == nil || !r.has(number, rows[i]) {
-			if r = m.find(number, rows[i]); r == nil {
-				rest := rows[i:]
-				if span := rest[len(rest)-1] - rest[0] + 1; len(rest) < 16 || span > denseEnough*int64(len(rest)) {
-					return m.direct(ctx, p, rest, func(k int, b []byte) { emit(i+k, b) })
-				}
-				if r, err = m.load(ctx, p, number, rest); err != nil {
-					return err
-				}
-			}
+	for from := 0; from < len(rows); {
+		sp := span{number, rows[from] / spanRows}
+		to := from + 1
+		for to < len(rows) && rows[to]/spanRows == sp.index {
+			to++
 		}
-		emit(i, r.text(rows[i]))
-		i++
+		if err := m.readSpan(ctx, p, sp, rows[from:to], func(k int, b []byte) { emit(from+k, b) }); err != nil {
+			return err
+		}
+		from = to
 	}
 	return nil
 }
 
-// find looks for a run that has the row.
-func (m *messages) find(number, row int64) *run {
+func (m *messages) readSpan(ctx context.Context, p Part, sp span, rows []int64, emit func(k int, b []byte)) error {
+	s, direct := m.take(p, sp, rows)
+	if direct {
+		return readRows(ctx, p, rows, func(k int, b []byte) error {
+			emit(k, b)
+			return nil
+		})
+	}
+	defer m.giveBack(s)
+	for k, row := range rows {
+		b, err := s.text(ctx, row)
+		if err != nil {
+			return err
+		}
+		emit(k, b)
+	}
+	return nil
+}
+
+// take finds a stream that has the rows still before it, or starts one.
+func (m *messages) take(p Part, sp span, rows []int64) (s *stream, direct bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for i, r := range m.runs {
-		if r.has(number, row) {
-			m.runs = append(append(m.runs[:i], m.runs[i+1:]...), r)
-			return r
+	for i, s := range m.streams {
+		if !s.busy && s.span == sp && s.cur.from <= rows[0] {
+			m.streams = append(append(m.streams[:i], m.streams[i+1:]...), s)
+			s.busy = true
+			return s, false
 		}
 	}
-	return nil
+	m.asked[sp] += len(rows)
+	if len(rows) <= fewRows && m.asked[sp] <= fewInSpan {
+		return nil, true
+	}
+	for i, old := range m.streams {
+		if len(m.streams) < maxStreams() {
+			break
+		}
+		if !old.busy {
+			old.cancel()
+			m.streams = append(m.streams[:i], m.streams[i+1:]...)
+			break
+		}
+	}
+	s = &stream{span: sp, busy: true, blocks: make(chan block, 1), spent: make(chan block, 2), cur: block{from: rows[0]}}
+	ctx, cancel := context.WithCancel(m.ctx)
+	s.cancel = cancel
+	m.streams = append(m.streams, s)
+	m.wg.Add(1)
+	go func() {
+		defer m.wg.Done()
+		defer cancel()
+		s.run(ctx, p, rows[0], min((sp.index+1)*spanRows, p.Rows()))
+	}()
+	return s, false
 }
 
-// direct reads exactly the given rows.
-func (m *messages) direct(ctx context.Context, p Part, rows []int64, emit func(k int, b []byte)) error {
+func (m *messages) giveBack(s *stream) {
+	m.mu.Lock()
+	s.busy = false
+	m.mu.Unlock()
+}
+
+// block is the text of consecutive rows.
+type block struct {
+	from int64
+	ends []int // of each row in data
+	data []byte
+}
+
+// stream gives the records of a span in order. One thread uses it at a time.
+type stream struct {
+	span   span
+	busy   bool // guarded by messages.mu
+	cancel context.CancelFunc
+	blocks chan block
+	spent  chan block // to be filled again
+	err    error      // set before blocks is closed
+	cur    block      // written by the user while busy
+}
+
+func (s *stream) run(ctx context.Context, p Part, from, to int64) {
+	defer close(s.blocks)
+	rows := make([]int64, 0, max(0, to-from))
+	for r := from; r < to; r++ {
+		rows = append(rows, r)
+	}
+	b := block{from: from}
+	flush := func() error {
+		next := block{from: b.from + int64(len(b.ends))}
+		select {
+		case s.blocks <- b:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		select {
+		case old := <-s.spent:
+			next.ends, next.data = old.ends[:0], old.data[:0]
+		default:
+			next.ends = make([]int, 0, blockRows)
+		}
+		b = next
+		return nil
+	}
+	s.err = p.Messages(rows, func(row int64, message []byte) error {
+		if row != b.from+int64(len(b.ends)) {
+			return fmt.Errorf("segment %s gave record %d out of order", p.ID(), row)
+		}
+		b.data = append(b.data, message...)
+		b.ends = append(b.ends, len(b.data))
+		if len(b.ends) < blockRows && len(b.data) < blockBytes {
+			return nil
+		}
+		return flush()
+	})
+	if s.err == nil && len(b.ends) > 0 {
+		s.err = flush()
+	}
+	if s.err == nil && b.from != to {
+		s.err = fmt.Errorf("segment %s gave records to %d, it has them to %d", p.ID(), b.from, to)
+	}
+}
+
+// text gives a row at or after those given before. It is valid until the next
+// call.
+func (s *stream) text(ctx context.Context, row int64) ([]byte, error) {
+	for row >= s.cur.from+int64(len(s.cur.ends)) {
+		select {
+		case b, ok := <-s.blocks:
+			if !ok {
+				if s.err != nil {
+					return nil, s.err
+				}
+				return nil, errors.New("records ended before their time")
+			}
+			if cap(s.cur.data) <= 2*blockBytes { // one huge record shall not stay
+				select {
+				case s.spent <- s.cur:
+				default:
+				}
+			}
+			s.cur = b
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	i := row - s.cur.from
+	if i < 0 {
+		return nil, errors.New("records were asked for in descending order")
+	}
+	start := 0
+	if i > 0 {
+		start = s.cur.ends[i-1]
+	}
+	return s.cur.data[start:s.cur.ends[i]], nil
+}
+
+// readRows reads exactly the given rows.
+func readRows(ctx context.Context, p Part, rows []int64, emit func(k int, b []byte) error) error {
 	k := 0
 	err := p.Messages(rows, func(row int64, message []byte) error {
 		if ctx.Err() != nil {
@@ -102,66 +256,11 @@ func (m *messages) direct(ctx context.Context, p Part, rows []int64, emit func(k
 		if k >= len(rows) || rows[k] != row {
 			return fmt.Errorf("segment %s gave record %d unasked", p.ID(), row)
 		}
-		emit(k, message)
 		k++
-		return nil
+		return emit(k-1, message)
 	})
-	if err != nil {
-		return err
+	if err == nil && k != len(rows) {
+		err = fmt.Errorf("segment %s gave %d of %d records", p.ID(), k, len(rows))
 	}
-	if k != len(rows) {
-		return fmt.Errorf("segment %s gave %d of %d records", p.ID(), k, len(rows))
-	}
-	return nil
-}
-
-// load reads a run that begins with the first of the rows and keeps it.
-func (m *messages) load(ctx context.Context, p Part, number int64, rows []int64) (*run, error) {
-	r := &run{number: number, from: rows[0], ahead: readAheadFirst}
-	size := 0 // of one record, as far as is known
-	m.mu.Lock()
-	for _, before := range m.runs { // a run that goes on where another ended
-		if before.number == number {
-			size = len(before.data)/len(before.ends) + 1
-		}
-		if end := before.from + int64(len(before.ends)); before.number == number && rows[0] >= end && rows[0] < end+readAheadFirst {
-			r.ahead = min(2*before.ahead, readAheadMost)
-		}
-	}
-	m.mu.Unlock()
-	last := rows[len(rows)-1]
-	want := min(max(r.ahead, last-r.from+1), p.Rows()-r.from)
-	list := make([]int64, want)
-	for i := range list {
-		list[i] = r.from + int64(i)
-	}
-	r.ends = make([]int, 0, want)
-	r.data = make([]byte, 0, min(size*int(want), readAheadBytes))
-	err := p.Messages(list, func(row int64, message []byte) error {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if row != r.from+int64(len(r.ends)) {
-			return fmt.Errorf("segment %s gave record %d out of order", p.ID(), row)
-		}
-		if row > last && len(r.data)+len(message) > readAheadBytes {
-			return errEnough
-		}
-		r.data = append(r.data, message...)
-		r.ends = append(r.ends, len(r.data))
-		return nil
-	})
-	if err != nil && !errors.Is(err, errEnough) {
-		return nil, err
-	}
-	if r.from+int64(len(r.ends)) <= last {
-		return nil, fmt.Errorf("segment %s gave %d of %d records", p.ID(), len(r.ends), want)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.runs) >= maxRuns {
-		m.runs = append(m.runs[:0], m.runs[1:]...)
-	}
-	m.runs = append(m.runs, r)
-	return r, nil
+	return err
 }

@@ -1,7 +1,9 @@
 package query
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,9 +14,13 @@ import (
 	"trailward/query/plan"
 )
 
-// messageBatch is how many rows of an answer are gathered before the messages
-// that they show are put together, so that a part is asked once for many.
-const messageBatch = 256
+// Limits of the rows that are gathered before the messages that they show are
+// put together, so that a part, which decodes whole row groups, is asked once
+// for many.
+const (
+	messageBatch = 10000    // rows
+	messageBytes = 64 << 20 // of messages, unless one row has more
+)
 
 // rows is an answer: DuckDB's rows with messages and pointers put in.
 type rows struct {
@@ -36,13 +42,14 @@ type rows struct {
 	count int64
 	ended time.Time
 
-	use  sync.Mutex // held while records are read, which must be over before the session is
-	buf  [][]any
-	at   int
-	row  []any
-	last bool  // in has no more rows
-	fail error // what comes after the rows in buf
-	err  error // what Err says
+	use   sync.Mutex // held while records are read, which must be over before the session is
+	buf   [][]any
+	later [][]any // rows after buf whose messages are still pointers
+	at    int
+	row   []any
+	last  bool  // in has no more rows
+	fail  error // what comes after the rows in buf
+	err   error // what Err says
 }
 
 // newRows wraps the rows of a statement whose columns are described by out.
@@ -87,12 +94,15 @@ func (r *rows) Next() bool {
 func (r *rows) refill() bool {
 	r.use.Lock()
 	defer r.use.Unlock()
+	if len(r.later) > 0 { // rows whose messages did not fit
+		r.buf, r.later, r.at = r.later, nil, 0
+		return r.fillMessages()
+	}
 	most := 1
 	if r.fill {
 		most = messageBatch
 	}
-	r.buf, r.at = r.buf[:0], 0
-	var pointers []pointer
+	r.buf, r.at = make([][]any, 0, most), 0
 	for !r.last && len(r.buf) < most {
 		if !r.in.Next() {
 			r.last, r.fail = true, r.in.Err()
@@ -103,73 +113,95 @@ func (r *rows) refill() bool {
 			r.last, r.fail = true, fmt.Errorf("statement has %d columns, the plan has %d", len(values), len(r.out))
 			return false
 		}
-		row := make([]any, 0, len(r.cols))
 		for i, c := range r.out {
 			switch {
-			case c.Type == plan.Message || c.Type == plan.Pointer:
-				v, err := r.point(values[i], c.Type, &pointers, len(r.buf), len(row))
+			case c.Type == plan.Pointer && values[i] != nil:
+				p, record, err := r.point(values[i])
 				if err != nil {
 					r.last, r.fail = true, err
 					return false
 				}
-				row = append(row, v)
-			default:
-				row = append(row, values[i])
+				values[i] = FormatPointer(p.ID(), record)
+			case c.Type == plan.JSON:
+				values[i] = structured(values[i])
 			}
 		}
-		r.buf = append(r.buf, row)
+		r.buf = append(r.buf, values)
 	}
-	if len(pointers) > 0 {
-		if err := r.putMessages(pointers); err != nil {
-			r.last, r.fail = true, err
+	return len(r.buf) > 0 && r.fillMessages()
+}
+
+// structured marks text that is a JSON array or object as such. A column of
+// JSON holds the bare value in records where the field is neither.
+func structured(v any) any {
+	s, ok := v.(string)
+	if ok && s != "" && (s[0] == '{' || s[0] == '[') && json.Valid([]byte(s)) {
+		return json.RawMessage(s)
+	}
+	return v
+}
+
+// fillMessages puts the messages into the buffered rows, or into the first of
+// them if they are too large together; the others wait.
+func (r *rows) fillMessages() bool {
+	if !r.fill {
+		return true
+	}
+	for n := len(r.buf); ; n = (n + 3) / 4 {
+		err := r.putMessages(r.buf[:n], n > 1)
+		if errors.Is(err, errLarge) {
+			continue
+		}
+		if err != nil {
+			r.last, r.fail, r.later = true, err, nil
 			return false
 		}
+		r.buf, r.later = r.buf[:n:n], r.buf[n:]
+		return true
 	}
-	return len(r.buf) > 0
 }
+
+// errLarge says that the messages of several rows are too large together.
+var errLarge = errors.New("messages are too large together")
 
 // pointer is a cell that waits for its message.
 type pointer struct {
 	number, record int64
-	row, col       int // in buf
+	row, col       int
 }
 
-// point handles a record pointer: the text of an @ptr now, a message later.
-func (r *rows) point(v any, typ plan.Type, wait *[]pointer, row, col int) (any, error) {
-	if v == nil {
-		return nil, nil
-	}
+// point takes a record pointer apart.
+func (r *rows) point(v any) (p Part, record int64, err error) {
 	n, ok := v.(int64)
-	if !ok || n < 0 || r.scan == nil {
-		return nil, errors.New("statement gave no record pointer where the plan has one")
+	if !ok || n < 0 {
+		return nil, 0, errors.New("statement gave no record pointer where the plan has one")
 	}
-	number, record := n>>pointerShift, n&(1<<pointerShift-1)
-	p, err := r.scan.part(number)
-	if err != nil {
-		return nil, err
-	}
-	if typ == plan.Pointer {
-		return FormatPointer(p.ID(), record), nil
-	}
-	*wait = append(*wait, pointer{number, record, row, col})
-	return nil, nil
+	p, err = r.scan.part(n >> pointerShift)
+	return p, n & (1<<pointerShift - 1), err
 }
 
-// putMessages puts the records together that the buffered rows show, each part
-// asked once, its records in ascending order.
-func (r *rows) putMessages(wait []pointer) error {
+// putMessages replaces the record pointers in rows by the messages, each part
+// asked once, its records in ascending order. It changes rows only if it
+// succeeds. With bounded it gives up at messageBytes.
+func (r *rows) putMessages(rows [][]any, bounded bool) error {
+	var wait []pointer
+	for i, row := range rows {
+		for j, c := range r.out {
+			if c.Type != plan.Message || row[j] == nil {
+				continue
+			}
+			_, record, err := r.point(row[j])
+			if err != nil {
+				return err
+			}
+			wait = append(wait, pointer{row[j].(int64) >> pointerShift, record, i, j})
+		}
+	}
 	slices.SortFunc(wait, func(a, b pointer) int {
-		if a.number != b.number {
-			return int(a.number - b.number)
-		}
-		switch {
-		case a.record < b.record:
-			return -1
-		case a.record > b.record:
-			return 1
-		}
-		return 0
+		return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.record, b.record))
 	})
+	texts := make([]string, len(wait))
+	var bytes int
 	var records []int64
 	for from := 0; from < len(wait); {
 		to := from
@@ -184,29 +216,28 @@ func (r *rows) putMessages(wait []pointer) error {
 			return err
 		}
 		at := from
-		err = p.Messages(records, func(record int64, message []byte) error {
-			if r.ctx.Err() != nil {
-				return context.Cause(r.ctx)
-			}
-			if at >= to || wait[at].record != record {
-				return fmt.Errorf("record %d came unasked", record)
+		err = readRows(r.ctx, p, records, func(_ int, message []byte) error {
+			if bytes += len(message); bounded && bytes > messageBytes {
+				return errLarge
 			}
 			text := string(message)
-			for ; at < to && wait[at].record == record; at++ {
-				r.buf[wait[at].row][wait[at].col] = text
+			for record := wait[at].record; at < to && wait[at].record == record; at++ {
+				texts[at] = text
 			}
 			return nil
 		})
-		if err == nil && at != to {
-			err = fmt.Errorf("%d of %d records are missing", to-at, to-from)
-		}
-		if err != nil {
-			if r.ctx.Err() != nil {
-				return context.Cause(r.ctx)
-			}
+		switch {
+		case errors.Is(err, errLarge):
+			return errLarge
+		case r.ctx.Err() != nil:
+			return context.Cause(r.ctx)
+		case err != nil:
 			return fmt.Errorf("read messages of segment %s: %w", p.ID(), err)
 		}
 		from = to
+	}
+	for i, w := range wait {
+		rows[w.row][w.col] = texts[i]
 	}
 	return nil
 }

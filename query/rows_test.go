@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
 	"trailward"
@@ -111,6 +112,91 @@ func TestStreamsAnswers(t *testing.T) {
 	st := r.Stats()
 	if st.RecordsMatched != 1000 || st.RecordsScanned != 1000 || st.SegmentsOpened != 1 || st.BytesScanned != 200 {
 		t.Errorf("stats = %+v", st)
+	}
+}
+
+// TestManyAtOnce: many queries share two instances, some of them go away.
+func TestManyAtOnce(t *testing.T) {
+	var parts []Part
+	for d := range 5 {
+		var rows []fakeRow
+		for i := range 3000 {
+			rows = append(rows, row(d*3000+i, fmt.Sprint("m", i%10), map[string]any{"n": i}))
+		}
+		parts = append(parts, newPart(t, fmt.Sprint(d), "g", trailward.KindJSON, textFields("n#"), rows))
+	}
+	e, _ := newEngine(t, parts...)
+	var g errgroup.Group
+	for i := range 40 {
+		g.Go(func() error {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			switch i % 4 {
+			case 0:
+				r, err := e.Query(ctx, Request{Text: "filter @message like /m7/ | fields @message, n | limit 2000"})
+				if err != nil {
+					return err
+				}
+				defer r.Close()
+				n := 0
+				for r.Next() {
+					if r.Values()[0] != "m7" {
+						return fmt.Errorf("row %v", r.Values())
+					}
+					n++
+				}
+				if n != 1500 || r.Err() != nil {
+					return fmt.Errorf("%d rows, %w", n, r.Err())
+				}
+			case 1:
+				r, err := e.Query(ctx, Request{Text: "fields @message"})
+				if err != nil {
+					return err
+				}
+				r.Next()
+				return r.Close()
+			case 2:
+				got, err := read(e.Query(ctx, Request{Language: SQL, Text: fmt.Sprint("SELECT count(*) FROM json WHERE n >= ", i)}))
+				if err != nil || got[0][0] != int64(5*(3000-i)) {
+					return fmt.Errorf("%v, %w", got, err)
+				}
+			case 3:
+				cancel()
+				if _, err := read(e.Query(ctx, Request{Text: "stats count(*)"})); !errors.Is(err, context.Canceled) {
+					return fmt.Errorf("cancelled: %w", err)
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLargeMessages: the messages of an answer are held in pieces.
+func TestLargeMessages(t *testing.T) {
+	var rows []fakeRow
+	big := strings.Repeat("x", messageBytes/10)
+	for i := range 50 {
+		rows = append(rows, row(i, fmt.Sprint(i, " ", big), nil))
+	}
+	p := newPart(t, "p", "g", trailward.KindJSON, nil, rows)
+	e, _ := newEngine(t, p)
+	r, err := e.run(t.Context(), scanTask(Selection{}, []plan.FieldRef{ref("@ptr"), ref("@timestamp")}, "SELECT {0} FROM R! ORDER BY {1} DESC", nil, []Column{{Name: "m", Type: plan.Message}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	n := 0
+	for r.Next() {
+		if got, want := r.Values()[0].(string), p.rows[49-n].message; got != want {
+			t.Fatalf("row %d = %.10s…, want %.10s…", n, got, want)
+		}
+		n++
+	}
+	if n != 50 || r.Err() != nil {
+		t.Errorf("%d rows, %v", n, r.Err())
 	}
 }
 

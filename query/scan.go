@@ -45,15 +45,18 @@ type scan struct {
 	account string
 
 	opened   []map[string]bool // columns that were opened, by part
+	bytes    []int64           // that these took, by part
 	numbered []Part            // by the part number of pointers
 	mu       sync.Mutex        // guards the session's slots and stats while parts are opened
 	stats    Stats
 }
 
-// newScan is over the parts that the time range touches.
-func newScan(session *duck.Session, parts []Part, start, end time.Time, account string, fold bool) *scan {
-	s := &scan{session: session, parts: parts, schemas: newSchemas(fold), from: start, to: end, account: account}
+// newScan is over the given parts, which are as many as the session has slots
+// or fewer.
+func newScan(session *duck.Session, parts []Part, known *schemas, start, end time.Time, account string) *scan {
+	s := &scan{session: session, parts: parts, schemas: known, from: start, to: end, account: account}
 	s.opened = make([]map[string]bool, len(parts))
+	s.bytes = make([]int64, len(parts))
 	return s
 }
 
@@ -132,8 +135,18 @@ func (s *scan) relation(ctx context.Context, kinds []trailward.Kind, fields []pl
 		}
 		selects = []string{"SELECT " + strings.Join(cols, ", ") + " WHERE false"}
 	}
-	rel.SQL = "(" + strings.Join(selects, " UNION ALL ") + ")"
+	rel.SQL = unionAll(selects)
 	return rel, nil
+}
+
+// unionAll joins SELECTs as a balanced tree: DuckDB's parser and binder descend
+// into a chain of them one call deeper for each.
+func unionAll(selects []string) string {
+	if len(selects) == 1 {
+		return "(" + selects[0] + ")"
+	}
+	half := len(selects) / 2
+	return "(" + unionAll(selects[:half]) + " UNION ALL " + unionAll(selects[half:]) + ")"
 }
 
 func systemName(f plan.FieldRef) string {
@@ -299,7 +312,8 @@ func (s *scan) openPart(ctx context.Context, i int, cols map[string]bool) error 
 		s.stats.SegmentsOpened++
 		s.stats.RecordsScanned += s.parts[i].Rows()
 	}
-	s.stats.BytesScanned += bytes
+	s.stats.BytesScanned += bytes - s.bytes[i]
+	s.bytes[i] = bytes
 	return nil
 }
 

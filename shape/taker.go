@@ -2,6 +2,7 @@ package shape
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 	"unicode/utf8"
 
@@ -129,10 +130,12 @@ func (t *Taker) Line(raw []byte, fields []trailward.Field) Taken {
 		last = t.add(n, &edge{lit: string(tail), end: true})
 	}
 	verbatim := last.dup
-	for i, v := range t.values {
-		if !isASCII(v) && !utf8.Valid(v) {
-			t.values[i] = t.valid(v)
-			verbatim = true
+	if !isASCII(raw) {
+		for i, v := range t.values {
+			if !utf8.Valid(v) {
+				t.values[i] = t.valid(v)
+				verbatim = true
+			}
 		}
 	}
 	if s := last.find(0, verbatim); s != nil {
@@ -169,6 +172,12 @@ func (t *Taker) add(n *node, e *edge) *edge {
 func (t *Taker) valid(v []byte) []byte { return bytes.ToValidUTF8(v, []byte("\uFFFD")) }
 
 func isASCII(b []byte) bool {
+	for len(b) >= 8 {
+		if binary.LittleEndian.Uint64(b)&0x8080808080808080 != 0 {
+			return false
+		}
+		b = b[8:]
+	}
 	for _, c := range b {
 		if c >= utf8.RuneSelf {
 			return false

@@ -117,10 +117,17 @@ func (l *Load) Add(r *trailward.Record, t shape.Taken) error {
 	b.Add(r, t)
 	l.res.add(r, conflict)
 	l.raw += int64(len(r.Raw))
-	if l.raw >= loadBytes {
+	if l.raw >= loadBytes || l.res.Records%4096 == 0 && l.memory() >= loadMemory {
 		return l.write()
 	}
 	return nil
+}
+
+func (l *Load) memory() (n int64) {
+	for _, b := range l.builders {
+		n += b.Memory()
+	}
+	return n
 }
 
 func (l *Load) same(b *segment.Builder, k headKey, r *trailward.Record, t shape.Taken) (key, content bool, err error) {

@@ -63,8 +63,11 @@ const (
 	// maxHeads is how many times SealBytes the head may grow to while it is
 	// being sealed, before Append answers ErrOverloaded.
 	maxHeads = 4
-	// loadBytes is how many bytes of records a Load collects before it seals.
-	loadBytes = 128 << 20
+	// loadBytes is how many bytes of records a Load collects before it seals,
+	// and loadMemory how much memory they may take until then; as much again is
+	// being sealed meanwhile.
+	loadBytes  = 128 << 20
+	loadMemory = 112 << 20
 	// batchMemory is how long a batch's id is remembered at least.
 	batchMemory = 7 * 24 * time.Hour
 )

@@ -39,7 +39,7 @@ const (
 	DefaultServer  = "http://127.0.0.1:7300"
 	DefaultTries   = 10
 	DefaultMaxWait = 30 * time.Second
-	DefaultTimeout = 60 * time.Second
+	DefaultTimeout = 90 * time.Second // longer than the server lets a question run
 
 	maxAnswer    = 64 << 20 // bytes of an answer that is one JSON value
 	maxTokenFile = 4 << 10

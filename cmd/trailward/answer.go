@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 
 	"trailward/api"
 	"trailward/internal/term"
@@ -14,9 +15,9 @@ import (
 	"trailward/query/plan"
 )
 
-// answer writes all rows in the format and closes them. What it cost is known
-// when all are written.
-func (a *app) answer(rows query.Rows, lang query.Language, output string) (stats query.Stats, err error) {
+// answer writes all rows of the answer to r in the format and closes them. What
+// it cost is known when all are written.
+func (a *app) answer(rows query.Rows, r query.Request, output string) (stats query.Stats, err error) {
 	defer func() {
 		if cerr := rows.Close(); err == nil {
 			err = cerr
@@ -27,7 +28,7 @@ func (a *app) answer(rows query.Rows, lang query.Language, output string) (stats
 	if !more && rows.Err() != nil {
 		return stats, rows.Err()
 	}
-	out, err := a.encoder(output, lang, rows)
+	out, err := a.encoder(output, r, rows)
 	if err != nil {
 		return stats, err
 	}
@@ -46,23 +47,28 @@ func (a *app) answer(rows query.Rows, lang query.Language, output string) (stats
 	return rows.Stats(), err
 }
 
-func (a *app) encoder(output string, lang query.Language, rows query.Rows) (api.RowEncoder, error) {
+func (a *app) encoder(output string, r query.Request, rows query.Rows) (api.RowEncoder, error) {
 	columns := rows.Columns()
 	switch output {
 	case "json":
 		// A server's rows are in this form already.
-		if r, ok := rows.(*remoteRows); ok {
-			return &lineEncoder{bufio.NewWriterSize(a.guarded(), 64<<10), r}, nil
+		if rr, ok := rows.(*remoteRows); ok {
+			return &lineEncoder{bufio.NewWriterSize(a.guarded(), 64<<10), rr}, nil
 		}
-		return encode(a.guarded(), api.FormatJSON, lang, columns)
+		return encode(a.guarded(), api.FormatJSON, r.Language, columns)
 	case "csv":
-		return encode(a.guarded(), api.FormatCSV, lang, columns)
+		return encode(a.guarded(), api.FormatCSV, r.Language, columns)
+	}
+	// Insights adds the record's pointer to every row. It is for programs; a
+	// person who did not ask for it has more use for the room.
+	if n := len(columns); n > 1 && r.Language == query.Insights && columns[n-1].Name == "@ptr" && !strings.Contains(r.Text, "@ptr") {
+		columns = columns[:n-1]
 	}
 	cols := make([]term.Column, len(columns))
 	for i, c := range columns {
 		cols[i] = term.Column{Name: c.Name, Number: c.Type == plan.Int || c.Type == plan.Float}
 	}
-	return &tableEncoder{term.NewTable(a.stdout, a.width(), cols), make([]string, len(columns)), lang}, nil
+	return &tableEncoder{term.NewTable(a.stdout, a.width(), cols), make([]string, len(columns)), r.Language}, nil
 }
 
 // lineEncoder passes on what a server wrote.

@@ -173,11 +173,12 @@ func ask(a *app, b backend, n int, q demo.Question) error {
 		fmt.Fprintf(a.stdout, "   %s\n", strings.TrimSuffix(line, "\n"))
 	}
 	fmt.Fprintln(a.stdout)
-	rows, err := b.Query(a.ctx, query.Request{Language: q.Language, Text: q.Text, Groups: q.Groups})
+	r := query.Request{Language: q.Language, Text: q.Text, Groups: q.Groups}
+	rows, err := b.Query(a.ctx, r)
 	if err != nil {
 		return withText(err, q.Text)
 	}
-	stats, err := a.answer(rows, q.Language, "table")
+	stats, err := a.answer(rows, r, "table")
 	if err != nil {
 		return withText(err, q.Text)
 	}

@@ -93,7 +93,7 @@ func loadInput(ctx context.Context, job ingestJob, load *store.Load, p *intake.P
 		if err := load.Add(&rec, taken); err != nil {
 			return err
 		}
-		if n%1024 == 0 {
+		if n%1024 == 1023 {
 			res := load.Result()
 			job.progress.Count(res.Records + res.Duplicates)
 			if err := ctx.Err(); err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"trailward/api"
+	"trailward/internal/term"
 	"trailward/query"
 )
 
@@ -70,6 +71,7 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second ^C ends at once
 	code := run(&app{
 		ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, open: openBackend,
 	}, os.Args[1:])
@@ -172,9 +174,10 @@ func firstWord(s string) string {
 	return word
 }
 
-// oneLine keeps an error on one line, whatever it quotes.
+// oneLine keeps an error on one line and off the terminal's controls, whatever
+// it quotes.
 func oneLine(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
+	return term.Clean(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " "))
 }
 
 // faultIn is a fault in the text of a query, with the text.

@@ -103,7 +103,7 @@ func (a *app) question(place *placeFlags, f *answerFlags, lang query.Language, t
 		if err != nil {
 			return withText(err, text)
 		}
-		stats, err := a.answer(rows, lang, f.Output)
+		stats, err := a.answer(rows, r, f.Output)
 		if err != nil {
 			return withText(err, text)
 		}

@@ -224,21 +224,19 @@ func (r *remoteRows) Next() bool {
 }
 
 // take puts the members of the present row into their columns. They come in
-// the order of the columns, those that are null left out; where two columns
-// have one name, that order tells them apart.
+// the order of the columns. An Insights answer leaves out what is null; a row
+// that has all goes by the order alone, since of two columns with one name the
+// second is called otherwise in an object.
 func (r *remoteRows) take(members []client.Member) (err error) {
 	clear(r.values)
-	next := 0
-	for _, m := range members {
-		at := slices.IndexFunc(r.columns[next:], func(c query.Column) bool { return c.Name == m.Name })
-		if at >= 0 {
-			at += next
-		} else if first, ok := r.place[m.Name]; ok {
-			at = first
-		} else {
+	for i, m := range members {
+		at, ok := i, len(members) == len(r.columns)
+		if !ok {
+			at, ok = r.place[m.Name]
+		}
+		if !ok {
 			return fmt.Errorf("the answer has a column %.80q that its first rows do not have: ask for json, or name the fields", m.Name)
 		}
-		next = at + 1
 		if r.values[at], err = memberValue(m.Value); err != nil {
 			return err
 		}

@@ -50,7 +50,11 @@ func (c *serverCmd) Run(a *app) error {
 	}
 	return serve(a, l, loc, cfg, log, func(url string) {
 		fmt.Fprintf(a.stdout, "trailward %s listens on %s, data in %s\n", buildVersion(), url, loc.data)
-		fmt.Fprintf(a.stdout, "try: trailward ingest --server %s --group try FILE…   then: trailward query --server %s 'stats count(*) by @kind'\n", url, url)
+		with := "--server " + url
+		if cfg.TLSCert != "" {
+			with = "--server URL --token-file FILE"
+		}
+		fmt.Fprintf(a.stdout, "try: trailward ingest %s --group try FILE…   then: trailward query %s 'stats count(*) by @kind'\n", with, with)
 	})
 }
 

@@ -176,7 +176,7 @@ func (s *scanner) readHeader() (int64, error) {
 
 func (s *scanner) headerDamage(off, size int) {
 	s.res.Damaged = append(s.res.Damaged, Range{
-		Offset: int64(off), Length: int64(size),
+		Offset: int64(off), Length: min(int64(size), s.size-int64(off)),
 		First: s.res.Header.First, Last: s.res.Header.First - 1,
 		Proven: true, // it was synced before the file got its name
 	})

@@ -25,7 +25,7 @@ type Writer struct {
 }
 
 // keepBuffer is the largest buffer that a Writer keeps between two commits.
-const keepBuffer = 8 << 20
+const keepBuffer = 16 << 20
 
 // Create makes a journal file, which must not exist, and syncs it and its
 // directory: when it returns, a power cut leaves a file with a whole header. An

@@ -110,7 +110,7 @@ func nearestHint(name string, all []string) string {
 	if n := nearest(name, all); n != "" {
 		return "did you mean " + n + "?"
 	}
-	return "the functions that may be used are listed in docs/sql.md"
+	return "only functions of Athena that neither read nor change anything can be called"
 }
 
 // arithmetic translates operators that are written as such.

@@ -1,6 +1,11 @@
 package athena
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
+
+var spacedOffset = regexp.MustCompile(` +([+-][0-9]{1,2}(:?[0-9]{2})?)$`)
 
 // CAST, TRY_CAST and typed literals.
 
@@ -77,7 +82,10 @@ func (r *rewriter) castTo(child operand, id string, try bool) operand {
 	case "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE":
 		if child.typ.textual() || child.typ.kind == kUnknown {
 			// Through the type with a zone: DuckDB's cast to TIMESTAMP drops an
-			// offset without a word.
+			// offset without a word. It wants no space before one, unlike Trino.
+			if t, ok := constText(child.node); ok {
+				child.node = textNode(spacedOffset.ReplaceAllString(t, "$1"))
+			}
 			return operand{node: utc(castNode(child.node, "TIMESTAMP WITH TIME ZONE", try)), typ: t}
 		}
 		return operand{node: castNode(child.node, "TIMESTAMP", try), typ: t}
@@ -99,6 +107,12 @@ func (r *rewriter) castJSON(child operand, try bool) (operand, error) {
 	switch child.typ.kind {
 	case kStrict:
 		return child, nil
+	case kText:
+		// JSON '[1]' is the same tree as CAST('[1]' AS JSON): an array or object
+		// that is written out is meant as one.
+		if t, ok := constText(child.node); ok && strings.HasPrefix(strings.TrimSpace(t), "{") || ok && strings.HasPrefix(strings.TrimSpace(t), "[") {
+			return operand{node: jsonCastNode(child.node, try), typ: typ{kind: kStrict}}, nil
+		}
 	case kJSON:
 		n, err := r.template(`coalesce(TRY_CAST("@1" AS JSON), to_json("@1"))`, child.node)
 		return operand{node: n, typ: t}, err

@@ -94,7 +94,7 @@ var specs = []spec{{
 	fields: `eventVersion userIdentity:struct eventTime eventSource eventName awsRegion sourceIPAddress userAgent errorCode errorMessage
 		requestParameters:json responseElements:json additionalEventData:json requestID eventID resources:json eventType apiVersion readOnly
 		recipientAccountId serviceEventDetails:json sharedEventID vpcEndpointId vpcEndpointAccountId eventCategory managementEvent
-		addendum:json sessionCredentialFromConsole edgeDeviceDetails:json tlsDetails:struct insightDetails:json:+ eventContext:json:+
+		addendum:json sessionCredentialFromConsole edgeDeviceDetails:json tlsDetails:struct insightDetails:json:+ eventContext:json:+ eventData:json:+ metadata:json:+
 		userIdentity.type:+ userIdentity.principalId:+ userIdentity.arn:+ userIdentity.accountId:+ userIdentity.accessKeyId:+
 		userIdentity.userName:+ userIdentity.userId:+ userIdentity.invokedBy:+ userIdentity.inScopeOf:json:+ userIdentity.identityProvider:+
 		userIdentity.credentialId:+ userIdentity.onBehalfOf:struct:+ userIdentity.onBehalfOf.userId:+ userIdentity.onBehalfOf.identityStoreArn:+
@@ -103,7 +103,7 @@ var specs = []spec{{
 		userIdentity.sessionContext.sessionIssuer:struct:+ userIdentity.sessionContext.sessionIssuer.type:+
 		userIdentity.sessionContext.sessionIssuer.userName:+ userIdentity.sessionContext.sessionIssuer.principalId:+
 		userIdentity.sessionContext.sessionIssuer.arn:+ userIdentity.sessionContext.sessionIssuer.accountId:+
-		userIdentity.sessionContext.ec2RoleDelivery:+ userIdentity.sessionContext.sourceIdentity:+
+		userIdentity.sessionContext.ec2RoleDelivery:+ userIdentity.sessionContext.ec2IssuedInVpc:+ userIdentity.sessionContext.sourceIdentity:+
 		userIdentity.sessionContext.webIdFederationData:struct:+ userIdentity.sessionContext.webIdFederationData.federatedProvider:+
 		userIdentity.sessionContext.webIdFederationData.attributes:json:+
 		tlsDetails.tlsVersion:+ tlsDetails.cipherSuite:+ tlsDetails.clientProvidedHostHeader:+ tlsDetails.keyExchange:+`,

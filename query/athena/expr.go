@@ -127,14 +127,28 @@ func (r *rewriter) resolve(names []string, keys []key, s *scope, loc int) (opera
 			}
 		}
 		var found []*relation
+		best := weak
 		for _, rel := range x.rels {
 			_, st, why := rel.find(names, keys)
-			if st == sure {
+			switch {
+			case st > best:
+				found, best = []*relation{rel}, st
+			case st == best && st > weak:
 				found = append(found, rel)
 			}
 			if why != "" {
 				hint = why
 			}
+		}
+		alias, named := x.aliases[strings.ToLower(names[0])]
+		if named && (len(found) == 0 || x.grouping && best < sure) {
+			op := operand{node: columnNode(names[0]), typ: alias.typ, label: strings.ToLower(names[0])}
+			if alias.node != nil && !isLiteral(alias.node) {
+				// What it stands for, so that no column can come between.
+				op.node = clone(alias.node).(node)
+				op.node["alias"] = ""
+			}
+			return r.access(op, append(nameKeys(names[1:]), keys...), loc)
 		}
 		switch len(found) {
 		case 1:
@@ -143,9 +157,6 @@ func (r *rewriter) resolve(names []string, keys []key, s *scope, loc int) (opera
 		case 0:
 		default:
 			return operand{}, r.ambiguous(names, found, loc)
-		}
-		if t, ok := x.aliases[strings.ToLower(names[0])]; ok {
-			return r.access(operand{node: columnNode(names[0]), typ: t}, append(nameKeys(names[1:]), keys...), loc)
 		}
 	}
 	// Else an open table takes it.
@@ -240,7 +251,7 @@ func (r *rewriter) unknown(names []string, table, hint string, rels []*relation,
 		} else if len(rels) == 0 {
 			hint = "there is no table in FROM"
 		} else if rels[0].scan != nil {
-			hint = "the documented columns are in docs/sql.md; SELECT * shows them"
+			hint = "SELECT * shows the documented columns"
 		}
 	}
 	return r.src.fault(loc, msg, hint)

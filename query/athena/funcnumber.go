@@ -58,7 +58,6 @@ var numberFunctions = map[string]function{
 	"bitwise_not":         tmpl(1, `-1 - "@1"`, tInt),
 	"bitwise_left_shift":  tmpl(2, `("@1" << "@2")`, tInt),
 	"bitwise_right_shift": tmpl(2, `("@1" >> "@2")`, tInt),
-	"bit_count":           tmpl(2, `bit_count(CAST("@1" AS BIGINT))`, tInt),
 }
 
 // hexToInt reads hexadecimal digits; DuckDB's casts read them with 0x only as

@@ -156,5 +156,5 @@ func regexpReplace(c *call) (operand, error) {
 
 // urlParameter finds the first parameter of a name in a URL's query.
 func urlParameter(c *call) (operand, error) {
-	return c.template(`url_decode(list_filter(string_split(regexp_extract("@1", '^[^?#]*\?([^#]*)', 1), '&'), lambda p: string_split(p, '=')[1] = "@2")[1][length("@2") + 2:])`, tText)
+	return c.template(`url_decode(substr(list_filter(string_split(regexp_extract("@1", '^[^?#]*\?([^#]*)', 1), '&'), lambda p: string_split(p, '=')[1] = "@2")[1], length("@2") + 2))`, tText)
 }

@@ -76,7 +76,10 @@ func toISO8601(c *call) (operand, error) {
 
 func fromUnixtime(c *call) (operand, error) {
 	c.args[0] = asNumber(c.args[0])
-	text := `make_timestamp(CAST("@1" * 1000000 AS BIGINT))`
+	text := `make_timestamp(CAST(round(CAST("@1" AS DOUBLE) * 1000000) AS BIGINT))`
+	if c.args[0].typ.kind == kInt {
+		text = `make_timestamp(CAST("@1" AS BIGINT) * 1000000)`
+	}
 	if len(c.args) == 2 {
 		text = `timezone("@2", timezone('UTC', ` + text + `))`
 	}

@@ -15,7 +15,7 @@ import (
 const ipNumber = `list_transform(["@1"], lambda s:
   CASE
   WHEN regexp_full_match(s, '(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])') THEN
-    list_reduce(list_transform(string_split(s, '.'), lambda d: CAST(d AS UHUGEINT)), lambda a, b: a * 256 + b) + 281470681743360
+    list_reduce(list_transform(string_split(s, '.'), lambda d: CAST(d AS UHUGEINT)), lambda a, b: a * CAST(256 AS UHUGEINT) + b) + CAST(281470681743360 AS UHUGEINT)
   WHEN regexp_full_match(s, '[0-9a-fA-F:]{2,39}') AND NOT regexp_matches(s, ':::|::.*::|[0-9a-fA-F]{5}|^:[^:]|[^:]:$')
     AND CASE WHEN contains(s, '::') THEN len(string_split(s, ':')) <= 8 OR (len(string_split(s, ':')) = 9 AND (starts_with(s, '::') OR suffix(s, '::'))) ELSE len(string_split(s, ':')) = 8 END THEN
     list_reduce(
@@ -25,17 +25,17 @@ const ipNumber = `list_transform(["@1"], lambda s:
           CASE WHEN contains(s, '::') THEN list_transform(range(8 - len(list_filter(string_split(s, ':'), lambda h: h <> ''))), lambda z: '0') ELSE [] END,
           list_filter(string_split(coalesce(string_split(s, '::')[2], ''), ':'), lambda h: h <> '')),
         lambda h: CAST(list_reduce(list_transform(string_split(lower(h), ''), lambda d: strpos('0123456789abcdef', d) - 1), lambda a, b: a * 16 + b) AS UHUGEINT)),
-      lambda a, b: a * 65536 + b)
+      lambda a, b: a * CAST(65536 AS UHUGEINT) + b)
   END)[1]`
 
 // ipText writes an address: IPv4 with dots, IPv6 as eight groups without "::".
 const ipText = `list_transform(["@1"], lambda n:
   CASE
   WHEN n IS NULL THEN NULL
-  WHEN n // 4294967296 = 65535 THEN
-    array_to_string(list_transform([16777216, 65536, 256, 1], lambda p: CAST(n // p % 256 AS VARCHAR)), '.')
+  WHEN n // CAST(4294967296 AS UHUGEINT) = CAST(65535 AS UHUGEINT) THEN
+    array_to_string(list_transform([16777216, 65536, 256, 1], lambda p: CAST(n // CAST(p AS UHUGEINT) % CAST(256 AS UHUGEINT) AS VARCHAR)), '.')
   ELSE
-    array_to_string(list_transform(range(7, -1, -1), lambda i: lower(to_base(CAST(n // CAST(pow(CAST(65536 AS DOUBLE), i) AS UHUGEINT) % 65536 AS BIGINT), 16))), ':')
+    array_to_string(list_transform(range(7, -1, -1), lambda i: lower(to_base(CAST(n // CAST(pow(CAST(65536 AS DOUBLE), i) AS UHUGEINT) % CAST(65536 AS UHUGEINT) AS BIGINT), 16))), ':')
   END)[1]`
 
 // toIP makes an address of an operand.
@@ -154,7 +154,7 @@ func ipPrefix(c *call) (operand, error) {
 	if bits <= 32 {
 		v4 = cut(32 - bits)
 	}
-	mask, err := c.r.template(`list_transform(["@1"], lambda n: CASE WHEN n // 4294967296 = 65535 THEN `+v4+` ELSE `+cut(128-bits)+` END)[1]`, ip.node)
+	mask, err := c.r.template(`list_transform(["@1"], lambda n: CASE WHEN n // CAST(4294967296 AS UHUGEINT) = CAST(65535 AS UHUGEINT) THEN `+v4+` ELSE `+cut(128-bits)+` END)[1]`, ip.node)
 	if err != nil {
 		return operand{}, err
 	}

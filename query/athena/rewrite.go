@@ -98,9 +98,9 @@ func (r *rewriter) setOperation(n node, s *scope, loc int) ([]outCol, error) {
 			}
 		}
 	}
-	in := &scope{aliases: map[string]typ{}}
+	in := &scope{aliases: map[string]operand{}}
 	for _, c := range left {
-		in.aliases[strings.ToLower(c.name)] = c.typ
+		in.aliases[strings.ToLower(c.name)] = operand{typ: c.typ}
 	}
 	return left, r.modifiers(n, in, loc)
 }
@@ -115,7 +115,7 @@ func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.aliases = map[string]typ{}
+	s.aliases = map[string]operand{}
 	out := make([]outCol, 0, len(items))
 	selected := make([]any, 0, len(items))
 	for i, item := range items {
@@ -135,12 +135,13 @@ func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
 		out = append(out, outCol{name, e.typ})
 		if str(item, "alias") != "" || e.label != "" {
 			if _, have := s.aliases[strings.ToLower(name)]; !have {
-				s.aliases[strings.ToLower(name)] = e.typ
+				s.aliases[strings.ToLower(name)] = operand{node: e.node, typ: e.typ}
 			}
 		}
 	}
 	n["select_list"] = selected
 	for _, k := range []string{"where_clause", "having", "qualify"} {
+		s.grouping = k != "where_clause"
 		if c := obj(n, k); c != nil {
 			e, err := r.expr(c, s, loc)
 			if err != nil {
@@ -154,6 +155,7 @@ func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
 		return nil, err
 	}
 	n["group_expressions"] = groups
+	s.grouping = false
 	return out, r.modifiers(n, s, loc)
 }
 

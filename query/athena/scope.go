@@ -2,7 +2,6 @@ package athena
 
 import (
 	"sort"
-	"strconv"
 	"strings"
 
 	"trailward"
@@ -48,9 +47,13 @@ type scope struct {
 	outer   *scope
 	rels    []*relation
 	merged  []merged
-	aliases map[string]typ // names given in the select list, by lower case
-	params  map[string]typ // lambda parameters, by lower case
+	aliases map[string]operand // what the select list calls so, by lower case; without node: a result's column
+	params  map[string]typ     // lambda parameters, by lower case
 	ctes    map[string][]outCol
+	// grouping says that GROUP BY, HAVING or QUALIFY is being rewritten, where
+	// a name that the select list gives goes before one that is no documented
+	// column.
+	grouping bool
 }
 
 // cte finds a WITH name.
@@ -112,9 +115,10 @@ type match struct {
 type strength uint8
 
 const (
-	none strength = iota
-	weak          // an open table takes any name
-	sure
+	none  strength = iota
+	weak           // an open table takes any name
+	other          // a further name of a column, a partition or a system field
+	sure           // a documented column, or a field that records have
 )
 
 // lookup finds a column by its keys. lookupError says more when it finds none.
@@ -166,13 +170,7 @@ func (s *scan) lookup(keys []string) (match, strength, string) {
 	if st == none {
 		return match{}, none, hint
 	}
-	label := c.name
-	if i := strings.LastIndexByte(label, '.'); i >= 0 && c.sys == "" && c.calc == nil {
-		label = strings.ToLower(c.path[len(c.path)-1])
-		if _, err := strconv.Atoi(label); err == nil {
-			label = c.name
-		}
-	}
+	label := strings.ToLower(keys[len(keys)-1])
 	return match{name: c.name, typ: s.typeOf(c), label: label, col: c}, st, ""
 }
 
@@ -202,6 +200,9 @@ func (s *scan) column(keys []string) (*column, strength, string) {
 			continue
 		}
 		if n == len(keys) {
+			if c.calc != nil || c.sys != "" || c.name != strings.Join(lower, ".") {
+				return c, other, ""
+			}
 			return c, sure, ""
 		}
 		if c.typ.kind != kJSON || c.sys != "" {
@@ -243,7 +244,7 @@ func (s *scan) column(keys []string) (*column, strength, string) {
 	}
 	if len(keys) == 1 {
 		if name, ok := systemNames[lower[0]]; ok {
-			return systemColumn(name), sure, ""
+			return systemColumn(name), other, ""
 		}
 		if f, ok := dateParts[lower[0]]; ok && s.table.open {
 			return calcColumn(lower[0], f), weak, ""

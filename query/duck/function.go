@@ -53,6 +53,11 @@ func registerFunction(conn duckdb.Connection, in *instance) (*function, error) {
 	duckdb.ScalarFunctionAddParameter(fn, bigint)
 	duckdb.ScalarFunctionAddParameter(fn, bigint)
 	duckdb.ScalarFunctionSetReturnType(fn, varchar)
+	// It is no more volatile than a column. But DuckDB moves a condition on what
+	// a volatile function gives not below the place where it is called, so a
+	// record is put together once, after the conditions on columns, and not once
+	// for the condition and again for whatever else reads it.
+	duckdb.ScalarFunctionSetVolatile(fn)
 	duckdb.ScalarFunctionSetExtraInfo(fn, f.key, nil)
 	duckdb.ScalarFunctionSetFunction(fn, unsafe.Pointer(C.trailward_scalar_function(C.trailward_message)))
 	if duckdb.RegisterScalarFunction(conn, fn) == duckdb.StateError {

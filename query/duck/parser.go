@@ -2,7 +2,6 @@ package duck
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -37,10 +36,10 @@ func newParser() *parser {
 // "error": true, "error_type", "error_message" and perhaps "position".
 func (p *Pool) SerializeSQL(ctx context.Context, text string) (string, error) {
 	if len(text) > MaxParse {
-		return "", fmt.Errorf("statement has %d bytes, the limit is %d", len(text), MaxParse)
+		return "", &Error{Msg: fmt.Sprintf("statement has %d bytes, the limit is %d", len(text), MaxParse)}
 	}
 	if strings.IndexByte(text, 0) >= 0 {
-		return "", errors.New("statement holds a NUL character")
+		return "", &Error{Msg: "statement holds a NUL character"}
 	}
 	return p.parser.call(ctx, "SELECT CAST(json_serialize_sql($1::VARCHAR) AS VARCHAR)", text)
 }
@@ -48,7 +47,7 @@ func (p *Pool) SerializeSQL(ctx context.Context, text string) (string, error) {
 // DeserializeSQL gives SQL text for a tree that SerializeSQL made.
 func (p *Pool) DeserializeSQL(ctx context.Context, tree string) (string, error) {
 	if len(tree) > MaxSQL {
-		return "", fmt.Errorf("syntax tree has %d bytes, the limit is %d", len(tree), MaxSQL)
+		return "", &Error{Msg: fmt.Sprintf("syntax tree has %d bytes, the limit is %d", len(tree), MaxSQL)}
 	}
 	return p.parser.call(ctx, "SELECT CAST(json_deserialize_sql($1::VARCHAR) AS VARCHAR)", tree)
 }

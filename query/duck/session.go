@@ -71,11 +71,11 @@ func (s *Session) OnRelease(fn func()) { s.onRelease = append(s.onRelease, fn) }
 // closed.
 func (s *Session) Query(ctx context.Context, sql string) (*Rows, error) {
 	if len(sql) > MaxSQL {
-		return nil, fmt.Errorf("statement has %d bytes, the limit is %d", len(sql), MaxSQL)
+		return nil, &Error{Msg: fmt.Sprintf("statement has %d bytes, the limit is %d", len(sql), MaxSQL)}
 	}
 	if strings.IndexByte(sql, 0) >= 0 {
 		// The C API would take the text before it for the whole.
-		return nil, errors.New("statement holds a NUL character")
+		return nil, &Error{Msg: "statement holds a NUL character"}
 	}
 	s.mu.Lock()
 	before := s.rows

@@ -201,11 +201,16 @@ func (l *lowerer) equalLit(a val, x plan.Lit) (sql string, ok bool, err error) {
 		}
 		n, err := l.num(h)
 		return "(" + sql + " OR " + n.sql + " = " + float(f) + ")", true, err
+	case a.typ == plan.Int && x.Kind != plan.LitBool && plan.CanonicalInt(x.Text):
+		return "(" + a.sql + " = " + x.Text + ")", true, nil // exact beyond 2^53
 	case isNumber(a):
 		f, isNum := x.Num, x.Kind == plan.LitNumber
 		switch x.Kind {
 		case plan.LitText:
-			f, isNum = parseNumber(x.Text)
+			// A whole number's text has no leading zero.
+			if f, isNum = parseNumber(x.Text); a.typ == plan.Int {
+				isNum = plan.CanonicalNumber(x.Text)
+			}
 		case plan.LitBool:
 			if isNum = true; x.Bool {
 				f = 1
@@ -213,9 +218,6 @@ func (l *lowerer) equalLit(a val, x plan.Lit) (sql string, ok bool, err error) {
 		}
 		if !isNum {
 			return sqlFalse, true, nil
-		}
-		if a.typ == plan.Int && !whole(f) && x.Text != "" && strings.Trim(strings.TrimPrefix(x.Text, "-"), "0123456789") == "" && len(x.Text) < 40 {
-			return "(" + a.sql + " = " + x.Text + ")", true, nil // exact beyond 2^53
 		}
 		return "(" + a.sql + " = " + number(f) + ")", true, nil
 	case a.typ == plan.Bool:

@@ -73,7 +73,7 @@ var duckOps = map[Op]string{
 	opMillis:        "epoch_ms($1)",
 	opFromMillis:    "TRY(make_timestamp(TRY_CAST(trunc($1 * 1000) AS BIGINT)))",
 	opTimeLit:       "TIMESTAMP $1",
-	opFloorFixed:    "time_bucket(to_milliseconds($2), $1, make_timestamp($3 * 1000))",
+	opFloorFixed:    "time_bucket(to_milliseconds($2), $1, make_timestamp(CAST($3 AS BIGINT) * 1000))",
 	opFloorMonths:   "time_bucket(to_months($2), $1, TIMESTAMP '1970-01-01')",
 	opAddMillis:     "TRY($1 + to_milliseconds($2))",
 	opAddMonths:     "TRY($1 + to_months($2))",

@@ -333,6 +333,6 @@ func (l *lowerer) natural(v val, desc bool) ([]string, error) {
 	return []string{
 		"CASE WHEN " + x.sql + " IS NULL THEN 0 WHEN " + n.sql + " IS NULL THEN 1 ELSE 2 END" + dir,
 		n.sql + dir,
-		key + dir,
+		"CASE WHEN " + n.sql + " IS NULL THEN " + key + " ELSE " + x.sql + " END" + dir,
 	}, nil
 }

@@ -185,6 +185,9 @@ func (l *lowerer) scan(rel plan.Relation) error {
 		if !ok {
 			return fmt.Errorf("open the scan: it gives no column for field %s", f.Key())
 		}
+		if strings.Contains(col.Name, "\x00") {
+			return fmt.Errorf("open the scan: the column of field %s has a NUL in its name", f.Key())
+		}
 		name := l.name("f")
 		sql := l.d.Ident(col.Name)
 		if col.Type == plan.Null {

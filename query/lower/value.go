@@ -43,9 +43,9 @@ func (l *lowerer) literal(x plan.Lit) val {
 	return l.null()
 }
 
-const maxExact = 1 << 53 // integers up to here are exact as floats
+const maxExact = 1 << 53 // below it, different integers are different floats
 
-func whole(f float64) bool { return f == math.Trunc(f) && math.Abs(f) <= maxExact }
+func whole(f float64) bool { return f == math.Trunc(f) && math.Abs(f) < maxExact }
 
 func numberType(f float64) plan.Type {
 	if whole(f) {

@@ -45,3 +45,9 @@ func CanonicalNumber(s string) bool {
 	}
 	return t[0] != '0' || len(t) == 1 || dot == 1
 }
+
+// CanonicalInt reports whether s is a 64-bit integer as a machine writes it.
+func CanonicalInt(s string) bool {
+	n, err := strconv.ParseInt(s, 10, 64)
+	return err == nil && strconv.FormatInt(n, 10) == s
+}

@@ -2,8 +2,10 @@ package file
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"trailward"
 )
@@ -48,6 +50,7 @@ func TestFraming(t *testing.T) {
 		{name: "text between values", in: "{\n}\nhello\n{\"a\":1}\nx", want: []string{"{\n}", "hello", `{"a":1}`, "x"}},
 		{name: "a value cut by the next line", in: "{\n}\n{\"a\":\"x\n{\"b\":1}\n", want: []string{"{\n}", "(broken json){\"a\":\"x", `{"b":1}`}},
 		{name: "a value cut by the next line, behind a number", in: "{\n}\n{\"a\":1\n{\"b\":1}\n", want: []string{"{\n}", "(broken json){\"a\":1", `{"b":1}`}},
+		{name: "a pretty value broken in the middle", in: "{\n}\n{\n \"a\": {\n  \"b\": x\n },\n \"c\": [\n ]\n}\n{\"d\":1}\n", want: []string{"{\n}", "(broken json){", "(broken json)\"a\": {", "(broken json)\"b\": x", "},", "\"c\": [", "]", "}", `{"d":1}`}},
 		{name: "a value cut by the end", in: "{\n}\n{\"a\":[1", want: []string{"{\n}", "(cut json){\"a\":[1"}},
 
 		{name: "Records", in: `{"Records":[{"a":1}, {"b" : "]}"}]}`, want: []string{`{"a":1}`, `{"b" : "]}"}`}},
@@ -112,7 +115,7 @@ type dribble struct {
 
 func (d *dribble) Read(p []byte) (int, error) {
 	if d.i == len(d.s) {
-		return 0, errEOF
+		return 0, io.EOF
 	}
 	p[0] = d.s[d.i]
 	d.i++
@@ -186,6 +189,31 @@ func TestLongRecords(t *testing.T) {
 	same(t, "long line", got, []string{"a", long, "b"})
 }
 
+// TestHostileValues: no line of a file makes the bytes behind it be read anew.
+func TestHostileValues(t *testing.T) {
+	const n = 200_000
+	for _, c := range []struct{ name, in string }{
+		{"brackets", "[{}]\n" + strings.Repeat("{\"a\":[\n", n) + ";"},
+		{"members", "{\"Records\":[],\"a\":" + strings.Repeat("[\n", n) + ";"},
+		{"journal", "__CURSOR=1\n" + strings.Repeat("\n__CURSOR=1\nM\n\x00\x00\x01\x00\x00\x00\x00\x00", n/10) + strings.Repeat("A=1\n", n) + "x"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			start := time.Now()
+			got, _ := stdin(t, c.in, Options{})
+			if d := time.Since(start); d > 20*time.Second {
+				t.Errorf("%d bytes took %v, want far less", len(c.in), d)
+			}
+			size := 0
+			for _, r := range got {
+				size += len(r)
+			}
+			if size < len(c.in)/2 {
+				t.Errorf("%d bytes came out of %d, want about as many", size, len(c.in))
+			}
+		})
+	}
+}
+
 func FuzzFraming(f *testing.F) {
 	for _, s := range []string{
 		"a\nb\r\n\n", "{\"a\":1}\n{}\n", "{\n}\n{\"a\":[", `{"Records":[{"a":1},{"b":2}],"c":1}`, `[{"a":1},2]`,
@@ -197,6 +225,9 @@ func FuzzFraming(f *testing.F) {
 	}
 	kinds := append([]trailward.Kind{""}, trailward.Kinds...)
 	f.Fuzz(func(t *testing.T, content []byte, kind byte) {
+		if len(content) > 16<<10 {
+			return
+		}
 		opts := Options{Kind: kinds[int(kind)%len(kinds)], MaxRecord: 1 << 10}
 		whole, _ := stdin(t, string(content), opts)
 		opts.Stdin = &dribble{s: string(content)}

@@ -100,12 +100,13 @@ func stdin(t testing.TB, content string, opts Options) ([]string, Report) {
 func same(t testing.TB, what string, got, want []string) {
 	t.Helper()
 	if len(got) != len(want) {
-		t.Errorf("%s = %d records %.2000q, want %d %.2000q", what, len(got), got, len(want), want)
+		t.Errorf("%s = %d records %.1000s, want %d %.1000s", what, len(got), fmt.Sprintf("%q", got), len(want), fmt.Sprintf("%q", want))
 		return
 	}
 	for i := range got {
 		if got[i] != want[i] {
 			t.Errorf("%s: record %d = %.500q, want %.500q", what, i, got[i], want[i])
+			return
 		}
 	}
 }
@@ -160,4 +161,13 @@ func write(t testing.TB, path, content string) string {
 	return path
 }
 
-var errEOF = io.EOF
+func zippedStored(members ...string) string {
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for i := 0; i < len(members); i += 2 {
+		f, _ := w.CreateHeader(&zip.FileHeader{Name: members[i], Method: zip.Store})
+		f.Write([]byte(members[i+1]))
+	}
+	w.Close()
+	return b.String()
+}

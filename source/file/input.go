@@ -127,24 +127,28 @@ func (in *Input) Sum() ([32]byte, error) {
 func (in *Input) Size() int64 { return in.size }
 
 // Consumed returns how many of the logical file's bytes lie behind the records
-// returned so far: for a file of lines, a place to go on from with Skip.
+// returned so far, a place to go on from with Skip.
 func (in *Input) Consumed() int64 { return in.w.off }
 
-// Skip passes over the first n bytes of the logical file. It must come before
-// Next; the framing is still decided by the file's head. It serves files of
-// lines that have grown since Consumed told n.
+// Skip passes over the records in the first n bytes of the logical file, n
+// being what Consumed told when it was read before: so a file that has grown is
+// gone on with, and what was said at its beginning (the header of a flow log)
+// still holds. It must come before Next. It is an error if the file has fewer
+// bytes by now, or a record goes on over the place: a last line without LF that
+// was completed since. Then the file must be read from its beginning.
 func (in *Input) Skip(n int64) error {
 	if in.begun {
 		return errors.New("skip comes after a record was read")
 	}
 	for in.w.off < n {
-		if in.w.start == in.w.end && !in.w.fill() {
-			if in.w.err == io.EOF {
-				return fmt.Errorf("skip %d bytes of %s: it has %d", n, in.Name, in.w.off)
-			}
-			return in.fail(in.w.err)
+		if _, err := in.Next(); err == io.EOF {
+			return fmt.Errorf("skip %d bytes of %s: it has %d", n, in.Name, in.w.off)
+		} else if err != nil {
+			return err
 		}
-		in.w.advance(int(min(n-in.w.off, int64(in.w.end-in.w.start))))
+	}
+	if in.w.off > n {
+		return fmt.Errorf("skip %d bytes of %s: a record goes on over the place", n, in.Name)
 	}
 	return nil
 }

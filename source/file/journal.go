@@ -13,6 +13,7 @@ import (
 type journal struct {
 	max    int
 	broken bool // a broken entry is being given out, in pieces if it is too long
+	sound  int  // how many of its bytes, of those held, lie before the place where it is broken
 }
 
 func (j *journal) next(w *window, f *trailward.Framed) error {
@@ -25,7 +26,7 @@ func (j *journal) next(w *window, f *trailward.Framed) error {
 		}
 		n, end, ok := j.entry(w)
 		if !ok {
-			j.broken = true
+			j.broken, j.sound = true, n
 			break
 		}
 		f.Raw, f.Kind = w.bytes()[:end], trailward.KindJournal
@@ -36,20 +37,20 @@ func (j *journal) next(w *window, f *trailward.Framed) error {
 		return nil
 	}
 	f.Damaged = BrokenJournal
-	for seen := 0; ; {
+	for seen := j.sound; ; {
 		b := w.bytes()
 		b = b[:min(len(b), j.max)]
 		if i := bytes.Index(b[seen:], []byte("\n\n")); i >= 0 {
-			f.Raw, j.broken = b[:seen+i], false
+			f.Raw, j.broken, j.sound = b[:seen+i], false, 0
 			w.advance(seen + i + 2)
 			return nil
 		}
 		if len(b) == j.max {
-			f.Raw = b
+			f.Raw, j.sound = b, 0
 			w.advance(len(b))
 			return nil
 		}
-		seen = max(0, len(b)-1)
+		seen = max(j.sound, len(b)-1)
 		if !w.fill() {
 			j.broken = false
 			w.advance(len(b))
@@ -63,8 +64,8 @@ func (j *journal) next(w *window, f *trailward.Framed) error {
 }
 
 // entry finds the entry at the window's start: n bytes, of which the LF after
-// the last field, behind end, is framing. ok is false when the entry is not
-// well formed or too large.
+// the last field, behind end, is framing. ok is false when the entry is too
+// large or not well formed from n on.
 func (j *journal) entry(w *window) (n, end int, ok bool) {
 	for {
 		b := w.bytes()
@@ -80,7 +81,7 @@ func (j *journal) entry(w *window) (n, end int, ok bool) {
 		_, _, e, next, size, ok := format.JournalField(b[n:])
 		if size > 0 && (!ok || n+next == len(b)) { // more bytes may say more
 			if n+size > j.max {
-				return 0, 0, false
+				return n, 0, false
 			}
 			held := len(b)
 			w.need(n + size)
@@ -89,7 +90,7 @@ func (j *journal) entry(w *window) (n, end int, ok bool) {
 			}
 		}
 		if !ok || n+next > j.max {
-			return 0, 0, false
+			return n, 0, false
 		}
 		end = n + e
 		n += next

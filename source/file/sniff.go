@@ -79,7 +79,9 @@ func isValues(b []byte) bool {
 	case format.ScanBroken:
 		return false
 	case format.ScanMore:
-		return lf >= 0 // it goes on over the end of a line
+		// It goes on over the end of a line, or is so large that nothing can be
+		// said of what comes behind it, which may be another one in the same line.
+		return true
 	}
 	if lf >= 0 && lf < n {
 		return true

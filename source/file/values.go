@@ -25,6 +25,10 @@ type values struct {
 	line lineCutter // for what is no JSON
 	text bool       // a line that is no JSON is being cut
 	why  string     // and why
+	// Where a value was found broken: no line before that place is looked at
+	// as the beginning of another one, so that no byte is scanned again and
+	// again.
+	blind int64
 
 	sub subscription
 	end error // what next returns from now on
@@ -106,10 +110,12 @@ func (v *values) next(w *window, f *trailward.Framed) error {
 		}
 		switch v.state {
 		case between:
-			switch c {
-			case '{', '[':
+			switch {
+			case w.off < v.blind:
+				v.text, v.why = true, BrokenJSON
+			case c == '{', c == '[':
 				v.begin(w)
-			case ',': // some tools put commas between the objects of a file
+			case c == ',': // some tools put commas between the objects of a file
 				w.advance(1)
 			default:
 				v.text, v.why = true, ""
@@ -175,9 +181,8 @@ func (v *values) value(w *window, f *trailward.Framed) bool {
 		v.upto += n
 		switch {
 		case state == format.ScanBroken:
-			// Go on with the next line: there a value may begin that is whole.
-			v.open, v.state = false, between
-			v.text, v.why = true, BrokenJSON
+			v.open = false
+			v.broken(w, v.upto)
 			return false
 		case state == format.ScanDone:
 			v.open = false
@@ -205,6 +210,15 @@ func (v *values) value(w *window, f *trailward.Framed) bool {
 			return v.cutOff(w, f)
 		}
 	}
+}
+
+// broken gives up what begins at the window's start and is wrong n bytes
+// behind it: it goes on with the next line from there on, where a value may
+// begin that is whole.
+func (v *values) broken(w *window, n int) {
+	v.state = between
+	v.text, v.why = true, BrokenJSON
+	v.blind = w.off + int64(n)
 }
 
 // cutOff gives out the value that the end of the stream cut.
@@ -292,8 +306,7 @@ func (v *values) member(w *window, f *trailward.Framed) bool {
 		if state == format.ScanMore && len(b) < v.max {
 			return v.cutOff(w, f)
 		}
-		v.state = between
-		v.text, v.why = true, BrokenJSON
+		v.broken(w, len(b))
 		return false
 	}
 }

@@ -295,7 +295,7 @@ func (k *walker) leaf(s stream) error {
 			return s.open(&again)
 		}
 	}
-	in := newInput(s.name, s.r, s.size, open, &k.opts, &k.report, k.buf)
+	in := newInput(s.name, &ctxReader{k.ctx, s.r, nil}, s.size, open, &k.opts, &k.report, k.buf)
 	k.buf = nil
 	k.report.Files++
 	err := k.fn(in)

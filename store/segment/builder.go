@@ -92,7 +92,7 @@ func NewBuilder(group string, kind trailward.Kind, keyPaths []string, opaque fun
 	return &Builder{
 		Group: group, Kind: kind, opaque: opaque, keyPaths: keyPaths, sorted: true,
 		byPtr: map[*shape.Shape]shapeInfo{}, byCode: map[string]int32{}, byPath: map[string]int{},
-		raws: &column{path: colRaw}, streams: &column{path: colStream}, attrs: map[string]*column{},
+		raws: &column{path: colRaw, form: asText}, streams: &column{path: colStream, form: asDict, dict: newDict()}, attrs: map[string]*column{},
 		keys: map[uint64]int32{},
 	}
 }
@@ -102,6 +102,18 @@ func (b *Builder) Rows() int { return b.rows }
 
 // RawSize returns how many bytes those records have.
 func (b *Builder) RawSize() int64 { return b.rawSize }
+
+// Memory returns about how many bytes the builder takes.
+func (b *Builder) Memory() int64 {
+	m := int64(8*cap(b.times)+8*cap(b.arrival)+4*cap(b.shapeOf)+4*cap(b.earlier)) + 24*int64(len(b.keys))
+	for _, c := range b.cols {
+		m += c.memory()
+	}
+	for _, c := range b.attrs {
+		m += c.memory()
+	}
+	return m + b.raws.memory() + b.streams.memory()
+}
 
 // TimeRange returns the event times of the earliest and the latest record.
 func (b *Builder) TimeRange() (first, last int64) {
@@ -133,7 +145,7 @@ func (b *Builder) Add(r *trailward.Record, t shape.Taken) {
 	for _, a := range r.Attrs {
 		c := b.attrs[a.Name]
 		if c == nil {
-			c = &column{path: AttrPrefix + a.Name}
+			c = &column{path: AttrPrefix + a.Name, form: asDict, dict: newDict()}
 			b.attrs[a.Name] = c
 		}
 		c.add(row, []byte(strings.ToValidUTF8(a.Value, "\uFFFD")))
@@ -215,7 +227,7 @@ func (b *Builder) columnsOf(s *shape.Shape) []int32 {
 		if !ok {
 			c = len(b.cols)
 			b.byPath[h.Path] = c
-			b.cols = append(b.cols, &column{path: h.Path, ints: true})
+			b.cols = append(b.cols, &column{path: h.Path})
 			b.fields++
 		}
 		if h.Form == shape.JSON {
@@ -342,113 +354,4 @@ func (b *Builder) order() []int32 {
 	}
 	sort.SliceStable(o, func(i, j int) bool { return b.times[o[i]] < b.times[o[j]] })
 	return o
-}
-
-// column holds the values of one field as they come. Rows without a value are
-// left out; while there are none, rows is not kept.
-type column struct {
-	path string
-	json bool     // some values are JSON text
-	ints bool     // every value so far is a canonical 64-bit integer, in nums
-	nums []int64  // the values while ints
-	data []byte   // the values otherwise, one behind the other
-	ends []uint32 // where each ends in data
-	rows []int32  // the row of each, nil while it is 0, 1, 2, …
-	n    int
-}
-
-func (c *column) add(row int, v []byte) {
-	if c.rows == nil && row != c.n {
-		c.rows = make([]int32, c.n, 2*c.n+8)
-		for i := range c.rows {
-			c.rows[i] = int32(i)
-		}
-	}
-	if c.rows != nil {
-		c.rows = append(c.rows, int32(row))
-	}
-	c.n++
-	if c.ints {
-		if x, ok := canonicalInt(v); ok {
-			c.nums = append(c.nums, x)
-			return
-		}
-		c.n--
-		c.toText()
-		c.n++
-	}
-	c.data = append(c.data, v...)
-	c.ends = append(c.ends, uint32(len(c.data)))
-}
-
-// toText turns a column of integers into one of text; canonical integers come
-// back as they were.
-func (c *column) toText() {
-	if !c.ints {
-		return
-	}
-	c.ints = false
-	c.ends = make([]uint32, len(c.nums), cap(c.nums)+1)
-	for i, x := range c.nums {
-		c.data = appendInt(c.data, x)
-		c.ends[i] = uint32(len(c.data))
-	}
-	c.nums = nil
-}
-
-// at returns value i, not that of row i. buf is room for an integer's text.
-func (c *column) at(i int, buf []byte) []byte {
-	if c.ints {
-		return appendInt(buf[:0], c.nums[i])
-	}
-	var from uint32
-	if i > 0 {
-		from = c.ends[i-1]
-	}
-	return c.data[from:c.ends[i]]
-}
-
-// value returns the value of a row.
-func (c *column) value(row int, buf []byte) ([]byte, bool) {
-	if c.rows == nil {
-		if row >= c.n {
-			return nil, false
-		}
-		return c.at(row, buf), true
-	}
-	i, ok := slices.BinarySearch(c.rows, int32(row))
-	if !ok {
-		return nil, false
-	}
-	return c.at(i, buf), true
-}
-
-// canonicalInt parses v when it is a 64-bit integer as strconv writes one, so
-// that the number alone gives the bytes back.
-func canonicalInt(v []byte) (int64, bool) {
-	if len(v) == 0 || len(v) > 20 {
-		return 0, false
-	}
-	i, neg := 0, false
-	if v[0] == '-' {
-		i, neg = 1, true
-		if len(v) == 1 {
-			return 0, false
-		}
-	}
-	if v[i] == '0' && (neg || len(v) > 1) {
-		return 0, false
-	}
-	var x uint64
-	for ; i < len(v); i++ {
-		d := v[i] - '0'
-		if d > 9 || x > (1<<63)/10 {
-			return 0, false
-		}
-		x = x*10 + uint64(d)
-	}
-	if neg {
-		return -int64(x), x <= 1<<63
-	}
-	return int64(x), x < 1<<63
 }

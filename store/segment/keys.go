@@ -4,13 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
-	"strconv"
 
 	"github.com/zeebo/xxh3"
 	"trailward/shape"
 )
-
-func appendInt(dst []byte, x int64) []byte { return strconv.AppendInt(dst, x, 10) }
 
 // keyHoles returns which hole of s holds each key path, -1 for one that it
 // lacks, or nil when it lacks the first, without which there is no key.

@@ -9,12 +9,14 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/compress"
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/schema"
 	"github.com/klauspost/compress/zstd"
-	"github.com/zeebo/xxh3"
 )
 
 // Options of [Builder.Write].
@@ -174,7 +176,7 @@ func (b *Builder) plan(m *Meta) *writePlan {
 		switch {
 		case c.json:
 			f.Type = JSON
-		case c.ints:
+		case c.form == asInts:
 			f.Type = Int
 		case c == b.raws:
 			f.Type = Bytes
@@ -224,7 +226,7 @@ func (p *writePlan) write(w io.Writer, opt Options) error {
 			props = append(props, parquet.WithDictionaryFor(f.Column, false), parquet.WithStatsFor(f.Column, false))
 		default:
 			n, err = schema.NewPrimitiveNodeLogical(f.Column, parquet.Repetitions.Optional, schema.StringLogicalType{}, parquet.Types.ByteArray, 0, -1)
-			if c := p.texts[i-len(p.fixed)]; !c.repeats() {
+			if c := p.texts[i-len(p.fixed)]; c.form != asDict {
 				props = append(props, parquet.WithDictionaryFor(f.Column, false), parquet.WithEncodingFor(f.Column, parquet.Encodings.Plain))
 			}
 		}
@@ -288,9 +290,7 @@ func (p *writePlan) group(pw *file.Writer, from, to int, cursors []int) error {
 	g := Group{Rows: int64(to - from), FirstTime: p.b.times[p.row(from)], LastTime: p.b.times[p.row(to-1)]}
 	p.m.Groups = append(p.m.Groups, g)
 	nums := make([]int64, 0, to-from)
-	defs := make([]int16, 0, to-from)
 	var small []int32
-	var texts []parquet.ByteArray
 	for _, f := range p.fixed {
 		cw, err := rg.NextColumn()
 		if err != nil {
@@ -316,38 +316,28 @@ func (p *writePlan) group(pw *file.Writer, from, to int, cursors []int) error {
 			return err
 		}
 	}
-	var index []int32 // row → value, for the present column, when the rows are out of order
+	var places []int32 // of the present column, by row of the group: which value, or -1
+	var index []int32  // row → value + 1, for the present column, when the rows are out of order
+	defs := make([]int16, to-from)
 	for k, c := range p.texts {
-		cw, err := rg.NextColumn()
-		if err != nil {
-			return err
-		}
-		nums, texts, defs = nums[:0], texts[:0], defs[:0]
-		put := func(i int) {
-			defs = append(defs, 1)
-			if c.ints {
-				nums = append(nums, c.nums[i])
-			} else {
-				texts = append(texts, c.at(i, nil))
-			}
-		}
+		places = places[:0]
 		switch {
 		case c.rows == nil: // a value for each of the first c.n rows
 			for i := from; i < to; i++ {
 				if r := p.row(i); r < c.n {
-					put(r)
+					places = append(places, int32(r))
 				} else {
-					defs = append(defs, 0)
+					places = append(places, -1)
 				}
 			}
 		case p.order == nil:
 			v := cursors[k]
 			for i := from; i < to; i++ {
 				if v < c.n && int(c.rows[v]) == i {
-					put(v)
+					places = append(places, int32(v))
 					v++
 				} else {
-					defs = append(defs, 0)
+					places = append(places, -1)
 				}
 			}
 			cursors[k] = v
@@ -360,20 +350,18 @@ func (p *writePlan) group(pw *file.Writer, from, to int, cursors []int) error {
 				index[r] = int32(v) + 1
 			}
 			for i := from; i < to; i++ {
-				if v := index[p.row(i)]; v > 0 {
-					put(int(v - 1))
-				} else {
-					defs = append(defs, 0)
-				}
+				places = append(places, index[p.row(i)]-1)
 			}
 		}
-		if c.ints && p.m.Fields[len(p.fixed)+k].Type == Int {
-			_, err = cw.(*file.Int64ColumnChunkWriter).WriteBatch(nums, defs, nil)
-		} else {
-			_, err = cw.(*file.ByteArrayColumnChunkWriter).WriteBatch(texts, defs, nil)
+		for i, v := range places {
+			defs[i] = 1 + int16(v>>31) // 0 for -1, else 1
 		}
+		cw, err := rg.NextColumn()
 		if err != nil {
 			return err
+		}
+		if err := c.write(cw, places, defs); err != nil {
+			return fmt.Errorf("column %d: %w", k, err)
 		}
 		if err := cw.Close(); err != nil {
 			return err
@@ -382,16 +370,68 @@ func (p *writePlan) group(pw *file.Writer, from, to int, cursors []int) error {
 	return rg.Close()
 }
 
-// repeats tells from a sample whether a dictionary will pay for the column.
-func (c *column) repeats() bool {
-	const sample = 4096
-	step := max(1, c.n/sample)
-	seen := make(map[uint64]struct{}, sample)
-	var buf [20]byte
-	n := 0
-	for i := 0; i < c.n; i += step {
-		seen[xxh3.Hash(c.at(i, buf[:]))] = struct{}{}
-		n++
+// write writes the values in the given places, -1 standing for none, as one
+// column chunk.
+func (c *column) write(cw file.ColumnChunkWriter, places []int32, defs []int16) error {
+	switch c.form {
+	case asInts:
+		nums := make([]int64, 0, len(places))
+		for _, v := range places {
+			if v >= 0 {
+				nums = append(nums, c.nums[v])
+			}
+		}
+		_, err := cw.(*file.Int64ColumnChunkWriter).WriteBatch(nums, defs, nil)
+		return err
+	case asText:
+		texts := make([]parquet.ByteArray, 0, len(places))
+		for _, v := range places {
+			if v >= 0 {
+				texts = append(texts, c.at(int(v), nil))
+			}
+		}
+		_, err := cw.(*file.ByteArrayColumnChunkWriter).WriteBatch(texts, defs, nil)
+		return err
 	}
-	return len(seen)*4 <= n*3 || n < 8
+	// The chunk's dictionary has the entries that occur in it, in order of
+	// occurrence. They are known to be distinct, so the library need not hash.
+	local := make([]int32, len(c.dict.ends)) // number in the chunk's dictionary + 1
+	entries := array.NewBinaryBuilder(memory.DefaultAllocator, arrow.BinaryTypes.Binary)
+	defer entries.Release()
+	nums := array.NewInt32Builder(memory.DefaultAllocator)
+	defer nums.Release()
+	nums.Reserve(len(places))
+	nulls := 0
+	for _, v := range places {
+		if v < 0 {
+			nums.UnsafeAppendBoolToBitmap(false)
+			nulls++
+			continue
+		}
+		i := c.idx[v]
+		if local[i] == 0 {
+			entries.Append(c.dict.value(i))
+			local[i] = int32(entries.Len())
+		}
+		nums.UnsafeAppend(local[i] - 1)
+	}
+	values := entries.NewBinaryArray()
+	defer values.Release()
+	indices := nums.NewInt32Array()
+	defer indices.Release()
+	w := cw.(*file.ByteArrayColumnChunkWriter)
+	if err := w.CurrentEncoder().(dictPutter).PutDictionary(values); err != nil {
+		return err
+	}
+	if st := w.PageStatistics(); st != nil {
+		st.IncNulls(int64(nulls))
+		st.IncNumValues(int64(len(places) - nulls))
+		if err := st.UpdateFromArrow(values, false); err != nil {
+			return err
+		}
+	}
+	return w.WriteDictIndices(indices, defs, nil)
 }
+
+// dictPutter is what the library's dictionary encoders have.
+type dictPutter interface{ PutDictionary(arrow.Array) error }
