@@ -19,7 +19,8 @@ import "trailward"
 // [trailward.KindLinuxAudit], [trailward.KindSyslog], [trailward.KindJournal]
 // for an entry in export form, or [trailward.KindText].
 // It errs towards text: a custom flow log format is known only by its header
-// (see [FlowHeader]), and a line that merely begins with a date is no syslog.
+// (see [FlowHeader]), and a line that merely begins with an RFC 3339 time, as
+// half of all logs do, is no syslog. When its time matters, see [TextTime].
 func ClassifyLine(raw []byte) trailward.Kind {
 	if len(raw) == 0 {
 		return trailward.KindText

@@ -13,7 +13,7 @@ var (
 	timeJournal    = []string{"_SOURCE_REALTIME_TIMESTAMP", "__REALTIME_TIMESTAMP"}
 	timeJSON       = []string{
 		"@@timestamp", "@timestamp", "timestamp", "time", "ts", "eventTime", "event_time", "event_timestamp", "datetime", "date",
-		"timeStamp", "Timestamp", "Time", "EventTime", "_time", "_ts", "t", "asctime", "log_time", "logTime",
+		"timeStamp", "Timestamp", "Time", "EventTime", "_time", "_ts", "asctime", "log_time", "logTime",
 		"created_at", "createdAt", "CreatedAt", "UpdatedAt", "start_time", "startTime",
 		"metadata.creationTimestamp", "object.metadata.creationTimestamp",
 	}
@@ -31,6 +31,7 @@ var (
 //   - aws.vpcflow: start, as CloudWatch Logs takes it.
 //   - linux.journal: the time that the writer's kernel gave, if journald knows
 //     it, else the time of receipt, as journalctl shows it.
+//   - json: the usual names, those that loggers give first.
 //   - container: none, the container runtime's own time is in the framing.
 func TimePaths(kind trailward.Kind) []string {
 	switch kind {

@@ -1,6 +1,9 @@
 package format
 
-import "time"
+import (
+	"bytes"
+	"time"
+)
 
 // ParseTime reads a time as logs write it and returns it in nanoseconds since
 // the Unix epoch. It knows
@@ -41,6 +44,43 @@ func ParseTime(value []byte, ref time.Time) (ns int64, ok bool) {
 		return ns, true
 	}
 	return parseLayouts(v)
+}
+
+// TextTime returns the time with which a line of text begins, if it begins
+// with one: RFC 3339 and its kin, RFC 3164, the same in square brackets, or
+// the time in the brackets of a web server's access log. It serves
+// [trailward.KindText], whose records have no fields to find a time in.
+func TextTime(raw []byte, ref time.Time) (ns int64, ok bool) {
+	b := raw
+	if len(b) > 0 && b[0] == '[' {
+		if i := bytes.IndexByte(b[:min(len(b), 48)], ']'); i > 0 {
+			if ns, ok := ParseTime(b[1:i], ref); ok {
+				return ns, true
+			}
+		}
+		b = b[1:]
+	}
+	if len(b) < 14 {
+		return 0, false
+	}
+	if c := b[0]; c >= '0' && c <= '9' && len(b) >= 19 && b[16] == ':' {
+		if n, ns, ok := scanDateTime(b[:min(len(b), 48)]); ok && (n == len(b) || !isAlnum(b[n])) {
+			return ns, true
+		}
+	}
+	if n, ns, ok := scanStamp(b, ref); ok && (n == len(b) || !isAlnum(b[n])) {
+		return ns, true
+	}
+	// host ident user [02/Jan/2006:15:04:05 -0700] "GET …
+	head := b[:min(len(b), 512)]
+	if i := bytes.Index(head, []byte(" [")); i > 0 && len(head) > i+28 && head[i+4] == '/' && head[i+28] == ']' {
+		return ParseTime(head[i+2:i+28], ref)
+	}
+	return 0, false
+}
+
+func isAlnum(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
 const (

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -44,10 +45,10 @@ type fakePart struct {
 	fd        int
 
 	opened   atomic.Int64
-	columns  []string
+	mu       sync.Mutex
+	columns  []string // of the last Open
 	asked    atomic.Int64 // rows asked of Messages
 	failOpen error
-	slow     bool // Messages blocks until the snapshot is closed
 }
 
 func (p *fakePart) ID() string           { return p.id }
@@ -63,7 +64,9 @@ func (p *fakePart) Open(columns []string) (int, int64, error) {
 		return 0, 0, p.failOpen
 	}
 	p.opened.Add(1)
+	p.mu.Lock()
 	p.columns = columns
+	p.mu.Unlock()
 	return p.fd, int64(100 * len(columns)), nil
 }
 

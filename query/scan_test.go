@@ -293,16 +293,14 @@ func TestManyParts(t *testing.T) {
 // TestManySchemas: parts that cannot share a SELECT.
 func TestManySchemas(t *testing.T) {
 	var parts []Part
-	for i := range 1000 {
+	for i := range 400 {
 		parts = append(parts, newPart(t, fmt.Sprint("p", i), "g", trailward.KindJSON, textFields("x", "X", fmt.Sprint("own", i)), []fakeRow{row(i, "m", map[string]any{"x": fmt.Sprint(i), "X": "upper"})}))
 	}
 	e, _ := newEngine(t, parts...)
-	start := time.Now()
 	got, err := read(e.run(t.Context(), scanTask(Selection{}, []plan.FieldRef{ref("x"), ref("own7"), ref("@ptr")}, "SELECT count(*), sum(CAST({0} AS BIGINT)), count({1}) FROM R!", nil, nil)))
-	if want := [][]any{{int64(1000), int64(499500), int64(0)}}; err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("1000 schemas: %v, %v", got, err)
+	if want := [][]any{{int64(400), int64(79800), int64(0)}}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("400 schemas: %v, %v", got, err)
 	}
-	t.Log(time.Since(start))
 }
 
 func TestMessageConditions(t *testing.T) {

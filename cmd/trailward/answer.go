@@ -53,6 +53,7 @@ func (a *app) encoder(output string, r query.Request, rows query.Rows) (api.RowE
 	case "json":
 		// A server's rows are in this form already.
 		if rr, ok := rows.(*remoteRows); ok {
+			rr.rawOnly = true
 			return &lineEncoder{bufio.NewWriterSize(a.guarded(), 64<<10), rr}, nil
 		}
 		return encode(a.guarded(), api.FormatJSON, r.Language, columns)

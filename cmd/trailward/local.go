@@ -81,7 +81,7 @@ func openLocal(ctx context.Context, loc location, create bool, log *slog.Logger)
 	l := &local{loc: loc, store: st}
 	l.preparers.New = func() any { return intake.NewPreparer() }
 	l.engine = sync.OnceValues(func() (*query.Engine, error) {
-		return query.New(query.Options{Snapshot: l.snapshot})
+		return query.New(query.Options{Snapshot: query.Stored(l.store)})
 	})
 	return l, nil
 }

@@ -127,10 +127,12 @@ func reach(err error) error {
 type remoteRows struct {
 	rows    *client.Rows
 	columns []query.Column
+	listed  bool           // the server listed the columns
 	place   map[string]int // the first column of that name
 	held    []heldRow      // read before their turn, to learn the columns
 	row     []byte         // the present row, as the server wrote it
 	values  []any
+	rawOnly bool // the values are not asked for
 	err     error
 }
 
@@ -140,11 +142,11 @@ type heldRow struct {
 }
 
 func newRemoteRows(rows *client.Rows) (*remoteRows, error) {
-	r := &remoteRows{rows: rows, place: map[string]int{}}
+	r := &remoteRows{rows: rows, place: map[string]int{}, listed: rows.Columns() != nil}
 	for _, c := range rows.Columns() {
 		r.add(c.Name, columnType(c.Type))
 	}
-	if rows.Columns() == nil {
+	if !r.listed {
 		// The server leaves them out when they are very many. Then the first
 		// rows tell.
 		for len(r.held) < term.LookAhead && rows.Next() {
@@ -208,13 +210,19 @@ func (r *remoteRows) Next() bool {
 	if len(r.held) > 0 {
 		h := r.held[0]
 		r.held = r.held[1:]
-		r.row, r.err = h.row, r.take(h.members)
+		r.row = h.row
+		if !r.rawOnly {
+			r.err = r.take(h.members)
+		}
 		return r.err == nil
 	}
 	if !r.rows.Next() {
 		return false
 	}
 	r.row = r.rows.Raw()
+	if r.rawOnly {
+		return true
+	}
 	members, err := r.rows.Members()
 	if err == nil {
 		err = r.take(members)
@@ -230,7 +238,7 @@ func (r *remoteRows) Next() bool {
 func (r *remoteRows) take(members []client.Member) (err error) {
 	clear(r.values)
 	for i, m := range members {
-		at, ok := i, len(members) == len(r.columns)
+		at, ok := i, r.listed && len(members) == len(r.columns)
 		if !ok {
 			at, ok = r.place[m.Name]
 		}

@@ -228,8 +228,49 @@ func (r *rewriter) template(text string, args ...node) (node, error) {
 		forgetLocations(sel[0])
 		v, _ = templates.LoadOrStore(text, sel[0])
 	}
-	out, _ := fill(clone(v), args).(node)
+	left := maxCopied - r.copied
+	out, _ := fill(clone(v), args, &left).(node)
+	r.copied = maxCopied - left
+	if left < 0 {
+		return nil, r.tooLarge()
+	}
 	return out, nil
+}
+
+// maxCopied is how many nodes a translation may copy. A function that needs its
+// argument twice doubles it, and doubling what is doubled has no bound else.
+const maxCopied = 300000
+
+func (r *rewriter) tooLarge() error {
+	return r.fault(-1, "the query becomes too large: its functions, or names of its select list, repeat their arguments too often")
+}
+
+// copy copies a tree within the bound.
+func (r *rewriter) copy(n node) (node, error) {
+	left := maxCopied - r.copied
+	out, _ := fill(columnNode("@1"), []node{n}, &left).(node)
+	r.copied = maxCopied - left
+	if left < 0 {
+		return nil, r.tooLarge()
+	}
+	return out, nil
+}
+
+// size is the number of objects of a tree.
+func size(v any) int {
+	n := 0
+	switch v := v.(type) {
+	case node:
+		n = 1
+		for _, x := range v {
+			n += size(x)
+		}
+	case []any:
+		for _, x := range v {
+			n += size(x)
+		}
+	}
+	return n
 }
 
 func forgetLocations(v any) {
@@ -248,21 +289,25 @@ func forgetLocations(v any) {
 	}
 }
 
-// fill replaces the references "@1", "@2" … in a template's tree.
-func fill(v any, args []node) any {
+// fill replaces the references "@1", "@2" … in a template's tree by copies of
+// the arguments, whose size it takes off left; below zero it stops.
+func fill(v any, args []node, left *int) any {
 	switch v := v.(type) {
 	case node:
 		if names := strs(v, "column_names"); len(names) == 1 && len(names[0]) == 2 && names[0][0] == '@' {
 			if i := int(names[0][1] - '1'); i >= 0 && i < len(args) {
+				if *left -= size(args[i]); *left < 0 {
+					return nil
+				}
 				return clone(args[i])
 			}
 		}
 		for k, x := range v {
-			v[k] = fill(x, args)
+			v[k] = fill(x, args, left)
 		}
 	case []any:
 		for i, x := range v {
-			v[i] = fill(x, args)
+			v[i] = fill(x, args, left)
 		}
 	}
 	return v

@@ -29,6 +29,10 @@ func (r *rewriter) expr(n node, s *scope, loc int) (operand, error) {
 	case "COLUMN_REF":
 		return r.resolve(strs(n, "column_names"), nil, s, loc)
 	case "CONSTANT":
+		if v := obj(n, "value"); str(obj(v, "type"), "id") == "DOUBLE" && !isNull(n) {
+			// DuckDB prints 7e0 as 7.0, which it reads as a DECIMAL.
+			return operand{node: castNode(textNode(str(v, "value")), "DOUBLE", false), typ: tFloat}, nil
+		}
 		return operand{node: n, typ: constType(n)}, nil
 	case "OPERATOR":
 		return r.operator(n, s, loc)
@@ -123,7 +127,11 @@ func (r *rewriter) resolve(names []string, keys []key, s *scope, loc int) (opera
 	for x := s; x != nil; x = x.outer {
 		for _, m := range x.merged {
 			if strings.EqualFold(m.name, names[0]) {
-				return r.access(operand{node: clone(m.node).(node), typ: m.typ, label: m.name}, append(nameKeys(names[1:]), keys...), loc)
+				n, err := r.copy(m.node)
+				if err != nil {
+					return operand{}, err
+				}
+				return r.access(operand{node: n, typ: m.typ, label: m.name}, append(nameKeys(names[1:]), keys...), loc)
 			}
 		}
 		var found []*relation
@@ -145,8 +153,12 @@ func (r *rewriter) resolve(names []string, keys []key, s *scope, loc int) (opera
 			op := operand{node: columnNode(names[0]), typ: alias.typ, label: strings.ToLower(names[0])}
 			if alias.node != nil && !isLiteral(alias.node) {
 				// What it stands for, so that no column can come between.
-				op.node = clone(alias.node).(node)
-				op.node["alias"] = ""
+				n, err := r.copy(alias.node)
+				if err != nil {
+					return operand{}, err
+				}
+				n["alias"] = ""
+				op.node = n
 			}
 			return r.access(op, append(nameKeys(names[1:]), keys...), loc)
 		}

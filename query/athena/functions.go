@@ -250,11 +250,18 @@ var aggregates = map[string]function{
 		keys := callNode("array_agg", c.args[0].node)
 		vals := callNode("array_agg", c.args[1].node)
 		for _, x := range []node{keys, vals} {
-			x["filter"] = operatorNode("OPERATOR_IS_NOT_NULL", clone(c.args[0].node).(node))
-			if f := obj(c.node, "filter"); f != nil {
-				x["filter"] = node{"class": "CONJUNCTION", "type": "CONJUNCTION_AND", "alias": "", "query_location": noLocation,
-					"children": []any{x["filter"], clone(f)}}
+			k, err := c.r.copy(c.args[0].node)
+			if err != nil {
+				return operand{}, err
 			}
+			test := operatorNode("OPERATOR_IS_NOT_NULL", k)
+			if f := obj(c.node, "filter"); f != nil {
+				if f, err = c.r.copy(f); err != nil {
+					return operand{}, err
+				}
+				test = conjunction("CONJUNCTION_AND", test, f)
+			}
+			x["filter"] = test
 		}
 		m, err := c.r.template(`map(list_distinct("@1"), list_transform(list_distinct("@1"), lambda k: "@2"[list_position("@1", k)]))`, keys, vals)
 		return operand{node: m, typ: typ{kind: kMap, elem: &c.args[1].typ}}, err
@@ -343,16 +350,20 @@ var otherFunctions = map[string]function{
 func extreme(name string) function {
 	return function{min: 1, max: -1, build: func(c *call) (operand, error) {
 		t := commonType(c.args)
-		var tests []any
+		var tests []node
 		for i := range c.args {
 			if i > 0 {
 				_, c.args[i] = coerce(c.args[0], c.args[i])
 			}
-			tests = append(tests, operatorNode("OPERATOR_IS_NOT_NULL", clone(c.args[i].node).(node)))
+			again, err := c.r.copy(c.args[i].node)
+			if err != nil {
+				return operand{}, err
+			}
+			tests = append(tests, operatorNode("OPERATOR_IS_NOT_NULL", again))
 		}
-		cond := tests[0].(node)
+		cond := tests[0]
 		if len(tests) > 1 {
-			cond = node{"class": "CONJUNCTION", "type": "CONJUNCTION_AND", "alias": "", "query_location": noLocation, "children": tests}
+			cond = conjunction("CONJUNCTION_AND", tests...)
 		}
 		n := node{"class": "CASE", "type": "CASE_EXPR", "alias": "", "query_location": noLocation,
 			"case_checks": []any{node{"when_expr": cond, "then_expr": c.rename(name)}}, "else_expr": constNode("NULL", nil)}

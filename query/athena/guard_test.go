@@ -2,6 +2,7 @@ package athena
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -176,6 +177,20 @@ func TestBounds(t *testing.T) {
 	} {
 		if _, rows, err := run(t, q, opts, nil); err == nil {
 			t.Errorf("run(%s) = %.100v, want an error", q, rows)
+		}
+	}
+	// Doubling: in aliases, and in functions that need an argument twice.
+	alias := "SELECT 'x' || eventname AS a0"
+	for i := 1; i < 60; i++ {
+		alias += fmt.Sprintf(", a%d || a%d AS a%d", i-1, i-1, i)
+	}
+	for name, q := range map[string]string{
+		"aliases":   alias + " FROM cloudtrail",
+		"greatest":  "SELECT " + strings.Repeat("greatest(", 60) + "eventname" + strings.Repeat(")", 60) + " FROM cloudtrail",
+		"templates": "SELECT " + strings.Repeat("regexp_extract(", 60) + "eventname" + strings.Repeat(", 'x')", 60) + " FROM cloudtrail",
+	} {
+		if _, err := Prepare(q, opts); err == nil || !strings.Contains(err.Error(), "too large") {
+			t.Errorf("Prepare of doubled %s = %v, want that it is too large", name, err)
 		}
 	}
 	deep := "SELECT " + strings.Repeat("(", 900) + "1" + strings.Repeat(")", 900)

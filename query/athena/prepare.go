@@ -244,6 +244,9 @@ func (q *Query) print(root node, r *rewriter) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("check the SQL that was written: %w", err)
 	}
+	if where := difference(root, root2, ""); where != "" {
+		return "", fmt.Errorf("check the SQL that was written: DuckDB prints another query than it was given, at %s", where)
+	}
 	known := tableNamesIn(root, map[string]bool{})
 	for _, s := range r.scans {
 		known[s.name()] = true

@@ -22,6 +22,7 @@ type rewriter struct {
 	types     []map[string]plan.Type // by scan, nil in the first pass
 	scans     []*scan
 	derived   int // relations that were given a name
+	copied    int // nodes that were copied, see maxCopied
 }
 
 func (r *rewriter) fault(loc int, format string, args ...any) error {
@@ -130,10 +131,12 @@ func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
 		if name == "" {
 			name = "_col" + itoa(i) // as Athena does
 		}
+		explicit := str(item, "alias") != ""
+		item["alias"] = "" // it may have become an argument of what it is now
 		e.node["alias"] = name
 		selected = append(selected, e.node)
 		out = append(out, outCol{name, e.typ})
-		if str(item, "alias") != "" || e.label != "" {
+		if explicit || e.label != "" {
 			if _, have := s.aliases[strings.ToLower(name)]; !have {
 				s.aliases[strings.ToLower(name)] = operand{node: e.node, typ: e.typ}
 			}
@@ -377,13 +380,16 @@ func (r *rewriter) join(n node, s *scope, loc int) (node, error) {
 // using turns USING into ON: the two sides may know a column by different
 // names, and a column of a known table is not one until it is asked for.
 func (r *rewriter) using(n node, names []string, s *scope, left, right []*relation, loc int) error {
-	var conds []any
+	var conds []node
 	for _, name := range names {
 		var l, rt operand
 		var err error
 		i := slices.IndexFunc(s.merged, func(m merged) bool { return strings.EqualFold(m.name, name) })
 		if i >= 0 {
-			l = operand{node: clone(s.merged[i].node).(node), typ: s.merged[i].typ}
+			l.typ = s.merged[i].typ
+			if l.node, err = r.copy(s.merged[i].node); err != nil {
+				return err
+			}
 		} else if l, err = r.usingSide(name, left, loc); err != nil {
 			return err
 		}
@@ -391,13 +397,21 @@ func (r *rewriter) using(n node, names []string, s *scope, left, right []*relati
 			return err
 		}
 		m := merged{name: name, typ: l.typ}
+		l2, err := r.copy(l.node)
+		if err != nil {
+			return err
+		}
+		rt2, err := r.copy(rt.node)
+		if err != nil {
+			return err
+		}
 		switch str(n, "join_type") {
 		case "RIGHT":
-			m.node, m.typ = clone(rt.node).(node), rt.typ
+			m.node, m.typ = rt2, rt.typ
 		case "OUTER", "FULL":
-			m.node = operatorNode("OPERATOR_COALESCE", clone(l.node).(node), clone(rt.node).(node))
+			m.node = operatorNode("OPERATOR_COALESCE", l2, rt2)
 		default:
-			m.node = clone(l.node).(node)
+			m.node = l2
 		}
 		a, b := coerce(l, rt)
 		conds = append(conds, node{"class": "COMPARISON", "type": "COMPARE_EQUAL", "alias": "", "query_location": noLocation, "left": a.node, "right": b.node})
@@ -410,7 +424,7 @@ func (r *rewriter) using(n node, names []string, s *scope, left, right []*relati
 	n["using_columns"] = []any{}
 	n["condition"] = conds[0]
 	if len(conds) > 1 {
-		n["condition"] = node{"class": "CONJUNCTION", "type": "CONJUNCTION_AND", "alias": "", "query_location": noLocation, "children": conds}
+		n["condition"] = conjunction("CONJUNCTION_AND", conds...)
 	}
 	return nil
 }
@@ -458,7 +472,11 @@ func (r *rewriter) unnest(n node, s *scope, loc int) (node, error) {
 			return nil, err
 		}
 		if e.typ.kind == kMap {
-			items = append(items, callNode("map_keys", e.node), callNode("map_values", clone(e.node).(node)))
+			again, err := r.copy(e.node)
+			if err != nil {
+				return nil, err
+			}
+			items = append(items, callNode("map_keys", e.node), callNode("map_values", again))
 			cols = append(cols, outCol{"key", typ{kind: kText}}, outCol{"value", e.typ.element()})
 			continue
 		}

@@ -171,7 +171,13 @@ func constNode(typ string, value any) node {
 
 func textNode(s string) node { return constNode("VARCHAR", s) }
 
-func intNode(i int64) node { return constNode("BIGINT", json.Number(strconv.FormatInt(i, 10))) }
+func intNode(i int64) node {
+	t := "BIGINT"
+	if i == int64(int32(i)) {
+		t = "INTEGER" // as the parser has it
+	}
+	return constNode(t, json.Number(strconv.FormatInt(i, 10)))
+}
 
 func callNode(name string, args ...node) node {
 	l := make([]any, len(args))
@@ -198,6 +204,12 @@ func operatorNode(typ string, args ...node) node {
 		l[i] = a
 	}
 	return node{"class": "OPERATOR", "type": typ, "alias": "", "query_location": noLocation, "children": l}
+}
+
+func conjunction(typ string, args ...node) node {
+	n := operatorNode(typ, args...)
+	n["class"] = "CONJUNCTION"
+	return n
 }
 
 func castNode(child node, typ string, try bool) node {

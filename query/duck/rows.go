@@ -67,8 +67,8 @@ func (r *Rows) Next() bool {
 	if r.at < len(r.batch) {
 		return true
 	}
-	// A batch that is ready goes before a context that has ended, unless there
-	// is none: a reader that got all rows shall not see a late time limit.
+	// A batch that is ready goes before a context that has ended: a reader that
+	// gets all rows shall not see a late time limit.
 	select {
 	case b, ok := <-r.batches:
 		return r.take(b, ok)
@@ -78,6 +78,12 @@ func (r *Rows) Next() bool {
 	case b, ok := <-r.batches:
 		return r.take(b, ok)
 	case <-r.ctx.Done():
+		// The end of the query ends the context too, after the last batch.
+		select {
+		case b, ok := <-r.batches:
+			return r.take(b, ok)
+		default:
+		}
 		r.batch, r.err = nil, context.Cause(r.ctx)
 		return false
 	}

@@ -35,13 +35,23 @@ func (c *compiler) checkRegex(expr string, at int) (regex, error) {
 		}
 		return regex{}, errAt(c.src, at+off, "expected RE2 syntax, which has no look-around and no back-references", "regular expression: %s", msg)
 	}
+	names := tree.CapNames()
+	unname(tree)
 	text := tree.String()
 	prog, err := syntax.Compile(tree.Simplify())
 	if err != nil || len(prog.Inst) > maxRegex || len(text) > maxRegexText {
 		return regex{}, errAt(c.src, at, "", "regular expression is too large (limit %d instructions)", maxRegex)
 	}
-	names := tree.CapNames()
 	return regex{text: text, groups: names[1:]}, nil
+}
+
+// unname takes the names of groups away: they are found by number, and engines
+// differ in how a name is written.
+func unname(re *syntax.Regexp) {
+	re.Name = ""
+	for _, sub := range re.Sub {
+		unname(sub)
+	}
 }
 
 // globRegex turns a parse pattern into an expression: each star is a group

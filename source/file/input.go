@@ -23,6 +23,8 @@ type Input struct {
 	report *Report
 	head   [sha256.Size]byte
 	whole  bool
+	sum    [sha256.Size]byte // of all of it, once summed
+	summed bool
 	size   int64
 	begun  bool
 	open   func() (io.ReadCloser, error) // the logical file once more; nil when there is no way
@@ -78,28 +80,24 @@ var ErrSumUnknown = errors.New("sum cannot be known before the file is read")
 // has grown. In between it is not known.
 func (in *Input) Sum() ([32]byte, error) {
 	var sum [32]byte
-	if in.err == io.EOF {
-		in.w.hash.Sum(sum[:0])
-		return sum, nil
-	}
-	if in.whole {
+	switch {
+	case in.summed:
+		return in.sum, nil
+	case in.whole:
 		return in.head, nil
-	}
-	if in.begun || in.w.err != nil && in.w.err != io.EOF {
+	case in.err != nil && in.err != io.EOF, in.begun && in.err == nil:
 		return sum, ErrSumUnknown
+	case in.open == nil && in.size <= MaxHeld:
+		in.w.need(MaxHeld + 1)
 	}
-	if in.open == nil {
-		if in.size > MaxHeld {
-			return sum, ErrSumUnknown
-		}
-		skipped := int(in.w.off) // a byte order mark, which is still in front
-		in.w.need(MaxHeld + 1 - skipped)
-		if in.w.err != io.EOF || in.w.end-in.w.start+skipped > MaxHeld {
-			return sum, ErrSumUnknown
-		}
-		sum = sha256.Sum256(in.w.buf[in.w.start-skipped : in.w.end])
-		in.size = int64(in.w.end - in.w.start + skipped)
-		return sum, nil
+	if in.w.err == io.EOF { // all of it has been read, if not given out
+		in.w.hash.Sum(in.sum[:0])
+		in.summed = true
+		in.size = in.w.off + int64(in.w.end-in.w.start)
+		return in.sum, nil
+	}
+	if in.open == nil || in.w.err != nil {
+		return sum, ErrSumUnknown
 	}
 	rc, err := in.open()
 	if err != nil {
@@ -117,9 +115,11 @@ func (in *Input) Sum() ([32]byte, error) {
 	if n < in.w.off+int64(in.w.end-in.w.start) { // cut shorter in between
 		return sum, ErrSumUnknown
 	}
+	h.Sum(in.sum[:0])
+	in.summed = true
+	in.w.hash = nil // it is known now
 	in.w.limit, in.size = n, n
-	h.Sum(sum[:0])
-	return sum, nil
+	return in.sum, nil
 }
 
 // Size returns how many bytes the logical file has, or -1 if that is not known

@@ -292,12 +292,32 @@ func TestSums(t *testing.T) {
 				case c.known && in.Size() != int64(len(c.content)):
 					t.Errorf("Size() = %d, want %d", in.Size(), len(c.content))
 				}
-				return drain(t, in, &records)
+				if err := drain(t, in, &records); err != nil {
+					return err
+				}
+				after, afterErr := in.Sum()
+				if c.known && (afterErr != nil || after != sum) {
+					t.Errorf("Sum() at the end = %x, %v, want %x as before", after, afterErr, sum)
+				}
+				return nil
 			})
 			if err != nil {
 				t.Fatalf("Walk(%s) = %v, want nil", path, err)
 			}
-			again, _ = read(t, Options{}, path)
+			_, err = Walk(context.Background(), []string{path}, Options{}, func(in *Input) error {
+				again = nil
+				if err := drain(t, in, &again); err != nil {
+					return err
+				}
+				sum, err := in.Sum()
+				if complete := c.content != "" || c.name == "empty"; complete && (err != nil || sum != sha256.Sum256([]byte(c.content))) {
+					t.Errorf("Sum() at the end alone = %x, %v, want %x", sum, err, sha256.Sum256([]byte(c.content)))
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatalf("Walk(%s) = %v, want nil", path, err)
+			}
 			same(t, "records after a sum", records, again)
 		})
 	}

@@ -3,6 +3,7 @@ package wal
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -129,8 +130,7 @@ func (j *judge) remove(w *WAL, through uint64) error {
 	return w.Remove(through)
 }
 
-// live uses an open WAL until something fails or the script ends, and returns
-// how the process then ends.
+// live uses an open WAL until something fails or the script ends.
 func (j *judge) live(w *WAL) error {
 	var closed uint64
 	for range 4 + j.rng.IntN(6) {
@@ -155,7 +155,7 @@ func (j *judge) live(w *WAL) error {
 	return nil
 }
 
-// run plays lives of a WAL over one file system with a fault, and judges each.
+// runJudge plays lives of a WAL over one file system with a fault, and judges each.
 // It reports whether the fault was reached.
 func runJudge(t *testing.T, s *seal.Sealer, seed uint64, at int, fault error, length int) bool {
 	t.Helper()
@@ -247,12 +247,14 @@ func TestEveryOperation(t *testing.T) {
 	}
 }
 
+var powerCuts = flag.Uint64("powercuts", 2000, "scenarios of TestPowerCuts; the goal is 10000")
+
 // Many more scenarios, each with one power cut somewhere.
 func TestPowerCuts(t *testing.T) {
 	s := testSealer(t, 1)
-	seeds := uint64(3000)
+	seeds := *powerCuts
 	if testing.Short() {
-		seeds = 200
+		seeds = min(seeds, 200)
 	}
 	for seed := uint64(100); seed < 100+seeds; seed++ {
 		at := 1 + rand.New(rand.NewPCG(seed, 5)).IntN(150)

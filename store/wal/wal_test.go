@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"trailward/internal/vfs"
@@ -243,6 +244,97 @@ func TestBeforeReplay(t *testing.T) {
 	if _, err := w.Replay(nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("Replay() after Close = %v, want %v", err, ErrClosed)
 	}
+}
+
+// On a full disk the WAL opens, can be read and removed from, refuses entries,
+// and takes them when there is room.
+func TestFullDisk(t *testing.T) {
+	fsys, s := vfstest.New(1), testSealer(t, 1)
+	w, _, _ := mustReopen(t, fsys, s, Options{})
+	appendAll(t, w, "a")
+	w.Close()
+	fsys.Crash()
+	fsys.SetFault(func(op vfstest.Op) error {
+		if op.Kind == vfstest.OpWrite || op.Kind == vfstest.OpCreate {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	w, all, report := mustReopen(t, fsys, s, Options{})
+	if entriesOf(all) != "a" || report.Damaged != nil {
+		t.Errorf("replay = %v, %+v", all, report)
+	}
+	for range 3 {
+		if _, err := w.Append(context.Background(), []byte("refused")); !errors.Is(err, ErrNoSpace) {
+			t.Errorf("Append() = %v, want %v", err, ErrNoSpace)
+		}
+	}
+	if closed, err := w.Rotate(); closed != 1 || err != nil {
+		t.Errorf("Rotate() = %d, %v, want 1", closed, err)
+	}
+	if err := w.Remove(1); err != nil {
+		t.Errorf("Remove(1) = %v", err)
+	}
+	if w.Size() != 0 || len(fsys.Files()) != 0 {
+		t.Errorf("Size() = %d, files %v, want none", w.Size(), fsys.Files())
+	}
+	fsys.SetFault(nil)
+	if pos := appendAll(t, w, "b"); pos[0] != (Position{2, 2}) {
+		t.Errorf("position = %v, want {2 2}", pos[0])
+	}
+	w.Close()
+	w, all, report = mustReopen(t, fsys, s, Options{})
+	if entriesOf(all) != "b" || report.Damaged != nil {
+		t.Errorf("replay = %v, %+v", all, report)
+	}
+	w.Close()
+}
+
+// flakyProvider wraps no keys while it is down.
+type flakyProvider struct {
+	seal.Provider
+	down atomic.Bool
+}
+
+var errDown = errors.New("key service does not answer")
+
+func (p *flakyProvider) Wrap(ctx context.Context, dek, aad []byte) ([]byte, error) {
+	if p.down.Load() {
+		return nil, errDown
+	}
+	return p.Provider.Wrap(ctx, dek, aad)
+}
+
+// While no new key can be had, entries go on into the old file.
+func TestProviderDown(t *testing.T) {
+	fsys := vfstest.New(1)
+	testSealer(t, 1)
+	keys, _, err := seal.KeysFromEnvironment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &flakyProvider{Provider: keys}
+	s := seal.New(p)
+	w, _, _ := mustReopen(t, fsys, s, Options{MaxFileBytes: 10 << 10})
+	large := strings.Repeat("x", 3000)
+	appendAll(t, w, large)
+	p.down.Store(true)
+	if _, err := w.Rotate(); !errors.Is(err, errDown) || errors.Is(err, ErrFailed) {
+		t.Errorf("Rotate() = %v, want %v", err, errDown)
+	}
+	if pos := appendAll(t, w, large, large, large); pos[2].File != 1 {
+		t.Errorf("position = %v, want file 1", pos[2])
+	}
+	p.down.Store(false)
+	if pos := appendAll(t, w, large, large); pos[1].File == 1 {
+		t.Errorf("position = %v, want another file than 1", pos[1])
+	}
+	w.Close()
+	w, all, report := mustReopen(t, fsys, s, Options{})
+	if len(all) != 6 || report.Damaged != nil {
+		t.Errorf("replay = %d entries, %+v", len(all), report)
+	}
+	w.Close()
 }
 
 // Another key is no damage: the entries may still be had with the right one.

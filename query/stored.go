@@ -1,0 +1,68 @@
+package query
+
+import (
+	"time"
+
+	"trailward"
+	"trailward/query/plan"
+	"trailward/store"
+	"trailward/store/segment"
+)
+
+// Stored makes the engine read a store.
+func Stored(s *store.Store) SnapshotFunc {
+	return func(sel Selection) (Snapshot, error) {
+		snap, err := s.Snapshot(store.Selection(sel))
+		if err != nil {
+			return nil, err
+		}
+		return snapshot{snap}, nil
+	}
+}
+
+type snapshot struct{ *store.Snapshot }
+
+func (s snapshot) Parts() []Part {
+	list := s.Snapshot.Parts()
+	out := make([]Part, len(list))
+	for i, p := range list {
+		out[i] = part{p}
+	}
+	return out
+}
+
+type part struct{ store.Part }
+
+func (p part) MinTime() time.Time { return time.Unix(0, p.FirstTime()).UTC() }
+func (p part) MaxTime() time.Time { return time.Unix(0, p.LastTime()).UTC() }
+
+func (p part) Fields() []Field {
+	list := p.Part.Fields()
+	out := make([]Field, 0, len(list))
+	for _, f := range list {
+		if t, ok := fieldType(f.Type); ok && !f.Internal() {
+			out = append(out, Field{Path: f.Path, Column: f.Column, Type: t})
+		}
+	}
+	return out
+}
+
+// fieldType is a column's type as a query sees it; the store's own columns,
+// which hold bytes, are not to be seen.
+func fieldType(t segment.Type) (plan.Type, bool) {
+	switch t {
+	case segment.Text:
+		return plan.Text, true
+	case segment.Int:
+		return plan.Int, true
+	case segment.JSON:
+		return plan.JSON, true
+	case segment.Time:
+		return plan.Time, true
+	}
+	return plan.Null, false
+}
+
+func (p part) Messages(rows []int64, fn func(row int64, message []byte) error) error {
+	return p.Records(rows, func(row int64, r *trailward.Record) error { return fn(row, r.Raw) })
+}
