@@ -46,7 +46,7 @@ type fakePart struct {
 
 	opened   atomic.Int64
 	mu       sync.Mutex
-	columns  []string // of the last Open
+	columns  []string     // of the last Open
 	asked    atomic.Int64 // rows asked of Messages
 	failOpen error
 }
@@ -136,8 +136,12 @@ func encode(t testing.TB, fields []Field, rows []fakeRow) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	codec := compress.Codecs.Zstd
+	if len(rows) < 1000 { // a compressor costs more than such a file
+		codec = compress.Codecs.Uncompressed
+	}
 	var buf bytes.Buffer
-	w := file.NewParquetWriter(&buf, root, file.WithWriterProps(parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Zstd))))
+	w := file.NewParquetWriter(&buf, root, file.WithWriterProps(parquet.NewWriterProperties(parquet.WithCompression(codec))))
 	for chunk := range slices.Chunk(rows, rowGroup) {
 		rg := w.AppendRowGroup()
 		for _, f := range fields {
@@ -237,11 +241,14 @@ func (s *fakeSnapshot) Close() error {
 type fakeStore struct {
 	parts []Part
 	open  atomic.Int64
-	last  Selection
+	mu    sync.Mutex
+	last  Selection // of the last snapshot
 }
 
 func (f *fakeStore) snapshot(sel Selection) (Snapshot, error) {
+	f.mu.Lock()
 	f.last = sel
+	f.mu.Unlock()
 	f.open.Add(1)
 	var parts []Part
 	for _, p := range f.parts {

@@ -1,6 +1,9 @@
 package athena
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // Functions of arrays and maps, and those that take lambdas.
 
@@ -143,10 +146,28 @@ func reduce(c *call) (operand, error) {
 	if err != nil {
 		return operand{}, err
 	}
-	acc := callNode("list_reduce", l.node, step, c.args[1].node)
+	acc, err := c.fold(l, step, c.args[1])
+	if err != nil {
+		return operand{}, err
+	}
 	// A list of one element gives the last lambda its argument.
 	n, err := c.r.template(`"@1"[1]`, callNode("list_transform", callNode("list_value", acc), last))
 	return operand{node: n, typ: t}, err
+}
+
+// fold is a list_reduce whose state need not be of the elements' type: DuckDB's
+// must. The state travels in a pair with an element then.
+func (c *call) fold(l operand, step node, start operand) (node, error) {
+	if k := start.typ.kind; k == l.typ.element().kind && (k == kInt || k == kText || k == kBool) {
+		return callNode("list_reduce", l.node, step, start.node), nil
+	}
+	lhs := nodes(obj(step, "lhs"), "children")
+	body := replaceParam(obj(step, "expr"), strs(lhs[0], "column_names")[0], operatorNode("STRUCT_EXTRACT", columnNode("@p"), textNode("a")))
+	body = replaceParam(body, strs(lhs[1], "column_names")[0], operatorNode("STRUCT_EXTRACT", columnNode("@q"), textNode("e")))
+	return c.r.template(`list_reduce(
+		list_transform("@1", lambda x: struct_pack(a := CASE WHEN false THEN "@2" END, e := x)),
+		lambda "@p", "@q": struct_pack(a := "@3", e := "@q".e),
+		struct_pack(a := "@2", e := CASE WHEN false THEN "@1"[1] END)).a`, l.node, start.node, body)
 }
 
 // zipWith(a, b, (x, y) -> …): the shorter array is filled up with nulls.
@@ -165,37 +186,38 @@ func zipWith(c *call) (operand, error) {
 	}
 	// The parameters become the members of each pair.
 	lhs := nodes(obj(f, "lhs"), "children")
-	body := replaceParam(obj(f, "expr"), strs(lhs[0], "column_names")[0], "1")
-	body = replaceParam(body, strs(lhs[1], "column_names")[0], "2")
+	body := obj(f, "expr")
+	for i, p := range lhs {
+		body = replaceParam(body, strs(p, "column_names")[0], operatorNode("ARRAY_EXTRACT", columnNode("@pair"), intNode(int64(i+1))))
+	}
 	f["lhs"], f["expr"] = columnNode("@pair"), body
 	return operand{node: callNode("list_transform", callNode("list_zip", a.node, b.node), f), typ: listOf(t)}, nil
 }
 
-// replaceParam puts the member of a pair where a lambda's parameter was. An
-// inner lambda that has a parameter of the same name keeps it.
-func replaceParam(v node, name, member string) node {
-	out, _ := replaceIn(v, name, member).(node)
+// replaceParam puts an expression where a lambda's parameter was. An inner
+// lambda that has a parameter of the same name keeps its own.
+func replaceParam(v node, name string, with node) node {
+	out, _ := replaceIn(v, name, with).(node)
 	return out
 }
 
-func replaceIn(v any, name, member string) any {
+func replaceIn(v any, name string, with node) any {
 	switch v := v.(type) {
 	case node:
 		if str(v, "class") == "COLUMN_REF" {
-			if n := strs(v, "column_names"); len(n) == 1 && n[0] == name {
-				i, _ := strconv.ParseInt(member, 10, 64)
-				return operatorNode("ARRAY_EXTRACT", columnNode("@pair"), intNode(i))
+			if n := strs(v, "column_names"); len(n) == 1 && strings.EqualFold(n[0], name) {
+				return clone(with)
 			}
 		}
 		if str(v, "class") == "LAMBDA" && hasParam(obj(v, "lhs"), name) {
 			return v
 		}
 		for k, x := range v {
-			v[k] = replaceIn(x, name, member)
+			v[k] = replaceIn(x, name, with)
 		}
 	case []any:
 		for i, x := range v {
-			v[i] = replaceIn(x, name, member)
+			v[i] = replaceIn(x, name, with)
 		}
 	}
 	return v
@@ -203,10 +225,10 @@ func replaceIn(v any, name, member string) any {
 
 func hasParam(lhs node, name string) bool {
 	if n := strs(lhs, "column_names"); len(n) == 1 {
-		return n[0] == name
+		return strings.EqualFold(n[0], name)
 	}
 	for _, p := range nodes(lhs, "children") {
-		if n := strs(p, "column_names"); len(n) == 1 && n[0] == name {
+		if n := strs(p, "column_names"); len(n) == 1 && strings.EqualFold(n[0], name) {
 			return true
 		}
 	}

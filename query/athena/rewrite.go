@@ -360,7 +360,10 @@ func (r *rewriter) join(n node, s *scope, loc int) (node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n["left"], n["right"] = left, right
+	if str(n, "ref_type") != "CROSS" {
+		left = innerJoin(left)
+	}
+	n["left"], n["right"] = left, innerJoin(right)
 	if names := strs(n, "using_columns"); len(names) > 0 {
 		if err := r.using(n, names, s, s.rels[start:mid], s.rels[mid:], loc); err != nil {
 			return nil, err
@@ -375,6 +378,19 @@ func (r *rewriter) join(n node, s *scope, loc int) (node, error) {
 		n["condition"] = e.node
 	}
 	return n, nil
+}
+
+// innerJoin turns a CROSS JOIN that stands inside another join, other than on
+// the left of a CROSS JOIN, into JOIN … ON true: DuckDB prints a CROSS JOIN as a
+// comma without brackets, which binds differently.
+func innerJoin(n node) node {
+	if str(n, "type") != "JOIN" || str(n, "ref_type") != "CROSS" {
+		return n
+	}
+	n["ref_type"] = "REGULAR"
+	n["condition"] = castNode(textNode("t"), "BOOLEAN", false) // what the parser makes of true
+	n["left"] = innerJoin(obj(n, "left"))
+	return n
 }
 
 // using turns USING into ON: the two sides may know a column by different

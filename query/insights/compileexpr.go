@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,10 @@ import (
 // functionNames maps other spellings of functions to the canonical one, all in
 // lower case.
 var functionNames = map[string]string{"strftime": "formatdate", "lower": "tolower", "upper": "toupper", "strlength": "strlen"}
+
+// knownFunctions are functions of the language that this package knows only by
+// name.
+var knownFunctions = []string{"countOverTime", "histogram", "rate", "sumOverTime"}
 
 // expr compiles an expression; look decides about names.
 func (c *compiler) expr(n *node, look lookup) (plan.Expr, error) {
@@ -125,6 +130,9 @@ func (c *compiler) call(n *node, look lookup) (plan.Expr, error) {
 	}
 	f, ok := plan.Funcs[name]
 	if !ok {
+		if i := slices.IndexFunc(knownFunctions, func(k string) bool { return strings.EqualFold(k, name) }); i >= 0 {
+			return nil, c.fail(n, "", "function %s is known but not yet supported", knownFunctions[i])
+		}
 		all := append(plan.Names(plan.Funcs), plan.Names(plan.Aggregates)...)
 		all = append(all, "bin", "datefloor", "dateceil", "now", "unmask", "queryStartTime", "queryEndTime", "queryTimeRange")
 		return nil, c.fail(n, suggest(c.src[n.start:n.start+len(n.text)], all, "expected a function of Logs Insights QL"), "unknown function %s", n.text)

@@ -25,16 +25,15 @@ func isAggregate(name string) bool {
 
 // statsScope is what names mean among the outputs of one stats command.
 type statsScope struct {
-	c       *compiler
-	agg     *plan.Aggregate
-	names   map[string]plan.Expr // keys, and the outputs before this one
-	norm    map[string]plan.Expr // keys without an alias
-	aggs    map[string]plan.Expr // aggregates already there, by normal text
-	command int                  // where stats stands
+	c     *compiler
+	agg   *plan.Aggregate
+	names map[string]plan.Expr // keys, and the outputs before this one
+	norm  map[string]plan.Expr // keys without an alias
+	aggs  map[string]plan.Expr // aggregates already there, by normal text
 }
 
 func (c *compiler) stats(cmd *command) error {
-	st := &statsScope{c: c, agg: &plan.Aggregate{}, names: map[string]plan.Expr{}, norm: map[string]plan.Expr{}, aggs: map[string]plan.Expr{}, command: cmd.start}
+	st := &statsScope{c: c, agg: &plan.Aggregate{}, names: map[string]plan.Expr{}, norm: map[string]plan.Expr{}, aggs: map[string]plan.Expr{}}
 	next := newScope(false)
 	var shown []plan.Named
 	add := func(it item, e plan.Expr) (string, error) {

@@ -23,6 +23,7 @@ func TestErrors(t *testing.T) {
 		{"known command", "fields a\n| anomaly", 2, 3, "command anomaly is known but not yet supported"},
 		{"unknown function", "fields a | filter ispresnt(a)", 1, 19, "unknown function ispresnt; did you mean isPresent?"},
 		{"function of another name", "fields frobnicate(a)", 1, 8, "expected a function"},
+		{"known function", "stats rate(a, 1m) by bin(5m)", 1, 7, "function rate is known but not yet supported"},
 		{"arity", "fields strlen(a, b)", 1, 8, "strlen with 2; expected 1 argument"},
 		{"arity range", "fields substr(a)", 1, 8, "substr with 1; expected 2 to 3 arguments"},
 		{"aggregate outside stats", "filter count(*) > 1", 1, 8, "count(…) is an aggregate; aggregates belong into stats"},

@@ -41,7 +41,7 @@ func Lower(q *plan.Query, open plan.OpenFunc, d Dialect) (*Statement, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the scan of %d fields: %w", len(live.fields), err)
 	}
-	l := &lowerer{d: d, live: live, records: q.Records, cols: map[int]val{}, fields: map[string]val{}, memo: map[string]val{}}
+	l := &lowerer{d: d, live: live, cols: map[int]val{}, fields: map[string]val{}, memo: map[string]val{}}
 	if err := l.scan(rel); err != nil {
 		return nil, err
 	}
@@ -84,13 +84,12 @@ func Lower(q *plan.Query, open plan.OpenFunc, d Dialect) (*Statement, error) {
 
 // lowerer holds the statement as far as it is built.
 type lowerer struct {
-	d       Dialect
-	live    live
-	records bool
-	ctes    []string
-	from    string         // the relation that the next step reads
-	cols    map[int]val    // plan columns in it
-	fields  map[string]val // scan fields in it, by FieldRef.Key
+	d      Dialect
+	live   live
+	ctes   []string
+	from   string         // the relation that the next step reads
+	cols   map[int]val    // plan columns in it
+	fields map[string]val // scan fields in it, by FieldRef.Key
 	// pending are columns of the next step that expressions need more than
 	// once; memo finds the column of an expression that was hoisted before.
 	pending []string

@@ -200,7 +200,7 @@ func TestHostileValues(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			start := time.Now()
 			got, _ := stdin(t, c.in, Options{})
-			if d := time.Since(start); d > 20*time.Second {
+			if d := time.Since(start); d > time.Minute {
 				t.Errorf("%d bytes took %v, want far less", len(c.in), d)
 			}
 			size := 0
