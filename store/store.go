@@ -18,6 +18,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -226,7 +227,8 @@ func open(ctx context.Context, opt Options) (_ *Store, rep Replayed, err error) 
 			s.addToHead(&e.records[i], take(&e.records[i]))
 		}
 		if len(e.batchKey) > 0 {
-			s.batches[string(e.batchKey)] = catalog.Batch{Key: e.batchKey, Body: e.body, Records: e.total, Accepted: e.arrival}
+			// The entry is the WAL's again after this call.
+			s.batches[string(e.batchKey)] = catalog.Batch{Key: bytes.Clone(e.batchKey), Body: e.body, Records: e.total, Accepted: e.arrival}
 		}
 		return nil
 	})

@@ -202,9 +202,24 @@ func TestBatchIDs(t *testing.T) {
 		b.ID, b.Principal, b.Stream, b.Body = id, "p", "s", sha256.Sum256([]byte(body))
 		return b
 	}
-	appendTo(t, s, mk("1", "x"))
-	for _, step := range []string{"at once", "sealed", "reopened"} {
+	for i := range 3 {
+		appendTo(t, s, mk(fmt.Sprint(i), "x"))
+	}
+	for _, step := range []string{"at once", "killed", "killed and sealed", "sealed", "reopened"} {
 		switch step {
+		case "killed":
+			to := copyDir(t, dir)
+			s.Close()
+			dir = to
+			s = open(t, dir)
+		case "killed and sealed":
+			to := copyDir(t, dir)
+			s.Close()
+			dir = to
+			s = open(t, dir)
+			if err := s.Seal(); err != nil {
+				t.Fatal(err)
+			}
 		case "sealed":
 			if err := s.Seal(); err != nil {
 				t.Fatal(err)
@@ -221,7 +236,7 @@ func TestBatchIDs(t *testing.T) {
 			t.Errorf("%s: another body: %v", step, err)
 		}
 	}
-	want(t, cat(t, s, "/g"), "x", "x")
+	want(t, cat(t, s, "/g"), "x", "x", "x", "x", "x", "x")
 }
 
 func TestConcurrentAppendsOfTheSameStoreItOnce(t *testing.T) {

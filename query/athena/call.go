@@ -299,7 +299,9 @@ func fill(v any, args []node, left *int) any {
 				if *left -= size(args[i]); *left < 0 {
 					return nil
 				}
-				return clone(args[i])
+				out, _ := clone(args[i]).(node)
+				out["alias"] = v["alias"] // the name of an argument
+				return out
 			}
 		}
 		for k, x := range v {

@@ -327,7 +327,7 @@ func (r *rewriter) access(op operand, keys []key, loc int) (operand, error) {
 			if k.isInt {
 				op = operand{node: operatorNode("ARRAY_EXTRACT", op.node, intNode(k.index))}
 			} else {
-				op = operand{node: operatorNode("STRUCT_EXTRACT", op.node, textNode(k.name)), label: strings.ToLower(k.name)}
+				op = operand{node: operatorNode("STRUCT_EXTRACT", op.node, textNode(k.name)), typ: op.typ.fields[strings.ToLower(k.name)], label: strings.ToLower(k.name)}
 			}
 		default:
 			name := k.name

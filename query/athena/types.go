@@ -1,6 +1,10 @@
 package athena
 
-import "trailward/query/plan"
+import (
+	"strings"
+
+	"trailward/query/plan"
+)
 
 // kind is what is known, before running, of the values of an expression. It
 // decides how things are compared, and what `.name` and `[n]` mean.
@@ -35,6 +39,8 @@ type typ struct {
 	// lower case: Athena's names are lower-case. A key that is not here is
 	// taken as written.
 	keys map[string]string
+	// fields gives the types of a kRow's fields, by lower case; it may be nil.
+	fields map[string]typ
 }
 
 func (t typ) element() typ {
@@ -95,7 +101,11 @@ func castType(t node) typ {
 	case "BLOB":
 		return typ{kind: kBlob}
 	case "STRUCT":
-		return typ{kind: kRow}
+		t := typ{kind: kRow, fields: map[string]typ{}}
+		for _, c := range nodes(info, "child_types") {
+			t.fields[strings.ToLower(str(c, "first"))] = castType(obj(c, "second"))
+		}
+		return t
 	case "LIST":
 		return listOf(castType(obj(info, "child_type")))
 	case "MAP":
