@@ -379,7 +379,7 @@ func TestCat(t *testing.T) {
 		errorOf(t, resp, out)
 	}
 	f.catErr = errors.New("segment /secret is damaged")
-	resp, out = ask(t, s, "GET", "/v1/cat?group=g", nil)
+	resp, _ = ask(t, s, "GET", "/v1/cat?group=g", nil)
 	if trailer := resp.Trailer.Get(trailerError); trailer == "" || strings.Contains(trailer, "secret") || resp.Trailer.Get(trailerRecords) != "" {
 		t.Errorf("GET with an error at the end = %d with the trailers %v, want %s only", resp.StatusCode, resp.Trailer, trailerError)
 	}

@@ -294,7 +294,7 @@ func TestRetries(t *testing.T) {
 		switch n {
 		case 1:
 			w.Header().Set("Retry-After", "7")
-			http.Error(w, `{"error":{"message":"busy"}}`, 429)
+			http.Error(w, `{"error":{"message":"busy"}}`, http.StatusTooManyRequests)
 		case 2:
 			panic(http.ErrAbortHandler) // the connection breaks before an answer
 		case 3:

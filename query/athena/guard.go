@@ -161,7 +161,7 @@ func (g *guard) object(v any, what string, loc, depth int) (node, error) {
 }
 
 // members checks an object's members by shape. Members that are absent have
-// their default, which no shape refuses.
+// their default, unless they are required.
 func (g *guard) members(o node, loc, depth int, tables ...map[string]shape) error {
 	keys := make([]string, 0, len(o))
 	for k := range o {
@@ -178,10 +178,20 @@ next:
 				continue next
 			}
 		}
-		return g.fault(loc, "unknown member %q of %s %s", k, describe(o), "in the syntax tree")
+		return g.fault(loc, "unknown member %q of %s in the syntax tree", k, describe(o))
+	}
+	for _, t := range tables {
+		for k, s := range t {
+			if _, have := o[k]; !have && slices.Contains(required, s) {
+				return g.fault(loc, "%s without %s in the syntax tree", describe(o), k)
+			}
+		}
 	}
 	return nil
 }
+
+// required are the shapes of members that cannot be absent.
+var required = []shape{expr, queryNode, statement, tableRef, logicalType, constant}
 
 func describe(o node) string {
 	for _, k := range []string{"class", "type"} {

@@ -12,9 +12,9 @@ import (
 
 // ipNumber reads an address. What is none becomes null, unlike in Trino: logs
 // hold names of services and "-" where addresses are expected.
-const ipNumber = `list_transform(["@1"], lambda s:
+const ipNumber = `list_transform([regexp_replace("@1", '^::[fF]{4}:([0-9]+[.])', '\1')], lambda s:
   CASE
-  WHEN regexp_full_match(s, '(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])') THEN
+  WHEN regexp_full_match(s, '(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])') THEN
     list_reduce(list_transform(string_split(s, '.'), lambda d: CAST(d AS UHUGEINT)), lambda a, b: a * CAST(256 AS UHUGEINT) + b) + CAST(281470681743360 AS UHUGEINT)
   WHEN regexp_full_match(s, '[0-9a-fA-F:]{2,39}') AND NOT regexp_matches(s, ':::|::.*::|[0-9a-fA-F]{5}|^:[^:]|[^:]:$')
     AND CASE WHEN contains(s, '::') THEN len(string_split(s, ':')) <= 8 OR (len(string_split(s, ':')) = 9 AND (starts_with(s, '::') OR suffix(s, '::'))) ELSE len(string_split(s, ':')) = 8 END THEN

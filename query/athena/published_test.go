@@ -51,6 +51,9 @@ func TestPublished(t *testing.T) {
 			continue
 		}
 		_, _, err := run(t, p.Query, opts, nil)
+		if _, _, err2 := run(t, p.Query, opts, tableData); err == nil && err2 != nil {
+			t.Logf("with records: %s %s: %.300s", p.Dialect, p.ID, err2.Error()[max(0, strings.Index(err2.Error(), "Error: ")):])
+		}
 		lake := strings.Contains(bare, "amazon_security_lake")
 		if !lake {
 			total[p.Dialect]++

@@ -87,9 +87,9 @@ func (l *lowerer) agg(a plan.Agg) (val, error) {
 		// become a float at the end.
 		return val{sql: "CAST(" + a.Func + "(" + n.sql + ") AS " + l.d.Type(plan.Float) + ")", typ: plan.Float}, err
 	case "stddev":
-		return fl(opStddev)
+		return l.spread(opStddev, x)
 	case "variance":
-		return fl(opVariance)
+		return l.spread(opVariance, x)
 	case "median":
 		return fl(opQuantile, float(0.5))
 	case "pct":
@@ -126,6 +126,9 @@ func (l *lowerer) agg(a plan.Agg) (val, error) {
 		if err != nil {
 			return val{}, err
 		}
+		if len(terms) == 0 {
+			terms = []string{sqlTrue + " IS NULL"} // a constant: any row will do
+		}
 		x.sql, err = l.op(opFirst, x.sql, strings.Join(terms, ", "))
 		x.atom, x.lit = false, nil
 		return x, err
@@ -149,6 +152,22 @@ func (l *lowerer) agg(a plan.Agg) (val, error) {
 		return val{sql: sql, typ: plan.List}, err
 	}
 	return val{}, fmt.Errorf("lower aggregate %s: not known", a.Func)
+}
+
+// spread lowers the variance or its root. It is null for numbers whose squares
+// no float can add up (from 1e140 on): the engines' own functions make an error
+// of that, and one odd record must not fail a query.
+func (l *lowerer) spread(op Op, x val) (val, error) {
+	n, err := l.float(x)
+	if err != nil {
+		return val{}, err
+	}
+	if n, err = l.hoist(n); err != nil {
+		return val{}, err
+	}
+	small := "abs(" + n.sql + ") < 1e140"
+	sql, err := l.op(op, "CASE WHEN "+small+" THEN "+n.sql+" END")
+	return val{sql: "CASE WHEN max(abs(" + n.sql + ")) < 1e140 THEN " + sql + " END", typ: plan.Float}, err
 }
 
 // extreme lowers min and max. Of text that holds numbers it is the lowest or

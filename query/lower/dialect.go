@@ -61,7 +61,7 @@ const (
 	opTrim          Op = "trim"             // text, text of characters to drop at both ends
 	opLtrim         Op = "ltrim"            // the same at the left
 	opRtrim         Op = "rtrim"            // the same at the right
-	opSubstr        Op = "substr"           // text, int start from 0, int length or none
+	opSubstr        Op = "substr"           // text, int start from 0, int length or none, both at most 2^31
 	opReplace       Op = "replace"          // text, text, text
 	opURLEncode     Op = "urlencode"        // text → text
 	opURLDecode     Op = "urldecode"        // text → text

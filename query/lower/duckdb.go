@@ -185,9 +185,9 @@ func (d duckDB) Op(op Op, args []string) (string, bool) {
 	case opCaptured:
 		return "CASE WHEN struct_extract(" + args[0] + ", 'g0') <> '' THEN struct_extract(" + args[0] + ", 'g" + args[1] + "') END", true
 	case opSubstr:
-		s := "substring(" + args[0] + ", greatest(" + args[1] + ", 0) + 1"
+		s := "substring(" + args[0] + ", (" + args[1] + ") + 1"
 		if len(args) > 2 {
-			s += ", greatest(" + args[2] + ", 0)"
+			s += ", " + args[2]
 		}
 		return s + ")", true
 	case opJSONPath:

@@ -312,6 +312,9 @@ func (l *lowerer) natural(v val, desc bool) ([]string, error) {
 	if desc {
 		dir = " DESC NULLS LAST"
 	}
+	if v.lit != nil || v.sql == sqlTrue || v.sql == sqlFalse {
+		return nil, nil // the same for every row; as an ORDER BY term an integer would name a column
+	}
 	if !isText(v) {
 		return []string{v.sql + dir}, nil
 	}

@@ -96,10 +96,13 @@ func (l *lowerer) call(e plan.Call, a []val) (val, error) {
 		args := []string{l.text(a[0]).sql}
 		for _, x := range a[1:] {
 			n, err := l.int(x)
+			if err == nil {
+				n, err = l.hoist(n)
+			}
 			if err != nil {
 				return val{}, err
 			}
-			args = append(args, n.sql)
+			args = append(args, clamp(n.sql))
 		}
 		sql, err := l.op(opSubstr, args...)
 		return val{sql: sql, typ: plan.Text}, err
@@ -196,6 +199,12 @@ func (l *lowerer) call(e plan.Call, a []val) (val, error) {
 		return v, err
 	}
 	return val{}, errorAt(e.Pos, "", "function %s cannot be run", e.Func)
+}
+
+// clamp brings an integer (an atom) between 0 and what every engine takes for
+// a length.
+func clamp(n string) string {
+	return "CASE WHEN " + n + " < 0 THEN 0 WHEN " + n + " > 2147483646 THEN 2147483646 ELSE " + n + " END"
 }
 
 // flag is a condition as the number 1 or 0, which some functions return.

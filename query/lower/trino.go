@@ -128,9 +128,9 @@ func (d trino) Op(op Op, args []string) (string, bool) {
 		}
 		return "(" + strings.Join(parts, " || ") + ")", true
 	case opSubstr:
-		s := "substr(" + args[0] + ", greatest(" + args[1] + ", 0) + 1"
+		s := "substr(" + args[0] + ", (" + args[1] + ") + 1"
 		if len(args) > 2 {
-			s += ", greatest(" + args[2] + ", 0)"
+			s += ", " + args[2]
 		}
 		return s + ")", true
 	case opJSONPath:

@@ -272,13 +272,13 @@ func (b *Builder) AppendRecord(dst []byte, row int) []byte {
 	}
 	info := b.byPtr[s]
 	values := make([][]byte, 0, 64)
-	var nums [64][20]byte
+	var nums [64][room]byte
 	for i, c := range info.cols {
-		var room []byte
+		var buf []byte
 		if i < len(nums) {
-			room = nums[i][:]
+			buf = nums[i][:]
 		}
-		v, _ := b.cols[c].value(row, room)
+		v, _ := b.cols[c].value(row, buf)
 		values = append(values, v)
 	}
 	return s.Append(dst, values)

@@ -9,25 +9,28 @@ import (
 
 // column holds the values of one field as they come. Rows without a value are
 // left out; while there are none, rows is not kept. Values are held in the
-// cheapest of three forms that fits: integers while all of them are canonical,
-// else numbers of a dictionary while they repeat, else one behind the other.
+// cheapest form that fits all of them: integers or times whose text the number
+// gives back, else numbers of a dictionary while they repeat, else one behind
+// the other.
 type column struct {
-	path string
-	json bool // some values are JSON text
-	form form
-	nums []int64 // asInts: the values
-	idx  []uint32
-	dict *dict    // asDict: idx are numbers in it
-	data []byte   // asText: the values, one behind the other
-	ends []uint32 // and where each ends
-	rows []int32  // the row of each, nil while it is 0, 1, 2, …
-	n    int
+	path   string
+	json   bool // some values are JSON text
+	form   form
+	digits int     // asTimes: of the fraction of a second
+	nums   []int64 // asInts: the values; asTimes: microseconds since the Unix epoch
+	idx    []uint32
+	dict   *dict    // asDict: idx are numbers in it
+	data   []byte   // asText: the values, one behind the other
+	ends   []uint32 // and where each ends
+	rows   []int32  // the row of each, nil while it is 0, 1, 2, …
+	n      int
 }
 
 type form uint8
 
 const (
 	asInts form = iota
+	asTimes
 	asDict
 	asText
 )
@@ -50,9 +53,25 @@ func (c *column) add(row int, v []byte) {
 	if c.rows != nil {
 		c.rows = append(c.rows, int32(row))
 	}
-	if c.form == asInts {
+	switch c.form {
+	case asInts:
 		if x, ok := canonicalInt(v); ok {
 			c.nums = append(c.nums, x)
+			c.n++
+			return
+		}
+		if c.n == 0 {
+			if us, digits, ok := parseStamp(v); ok {
+				c.form, c.digits = asTimes, digits
+				c.nums = append(c.nums, us)
+				c.n++
+				return
+			}
+		}
+		c.toText()
+	case asTimes:
+		if us, digits, ok := parseStamp(v); ok && digits == c.digits {
+			c.nums = append(c.nums, us)
 			c.n++
 			return
 		}
@@ -61,7 +80,7 @@ func (c *column) add(row int, v []byte) {
 	c.put(v)
 }
 
-// put adds a value to a column that is not of integers.
+// put adds a value to a column that is not of numbers.
 func (c *column) put(v []byte) {
 	c.n++
 	if c.form == asDict {
@@ -76,18 +95,21 @@ func (c *column) put(v []byte) {
 	c.ends = append(c.ends, uint32(len(c.data)))
 }
 
-// toText turns a column of integers into one of text; canonical integers come
-// back as they were.
+// toText turns a column of numbers into one of text.
 func (c *column) toText() {
-	if c.form != asInts {
+	if c.form != asInts && c.form != asTimes {
 		return
 	}
-	nums := c.nums
+	nums, was := c.nums, c.form
 	c.form, c.nums, c.dict, c.n = asDict, nil, newDict(), 0
 	c.idx = make([]uint32, 0, cap(nums))
-	var buf [20]byte
+	var buf [room]byte
 	for _, x := range nums {
-		c.put(appendInt(buf[:0], x))
+		if was == asInts {
+			c.put(appendInt(buf[:0], x))
+		} else {
+			c.put(appendStamp(buf[:0], x, c.digits))
+		}
 	}
 }
 
@@ -101,11 +123,13 @@ func (c *column) spill() {
 	c.form, c.idx, c.dict = asText, nil, nil
 }
 
-// at returns value i, not that of row i. buf is room for an integer's text.
+// at returns value i, not that of row i. buf is room for a number's text.
 func (c *column) at(i int, buf []byte) []byte {
 	switch c.form {
 	case asInts:
 		return appendInt(buf[:0], c.nums[i])
+	case asTimes:
+		return appendStamp(buf[:0], c.nums[i], c.digits)
 	case asDict:
 		return c.dict.value(c.idx[i])
 	}
@@ -205,6 +229,9 @@ func (d *dict) put(v []byte) uint32 {
 	}
 	return num - 1
 }
+
+// room is how many bytes the text of a number takes at most.
+const room = 32
 
 func appendInt(dst []byte, x int64) []byte { return strconv.AppendInt(dst, x, 10) }
 

@@ -12,6 +12,7 @@ const (
 	JSON              // UTF-8, some values being the JSON text of an array or object
 	Time              // microseconds since the Unix epoch, UTC
 	Bytes             // any bytes
+	Stamp             // times that came as RFC 3339 in UTC with Z and Digits digits of fraction; microseconds as for Time
 )
 
 // Field is one column of the Parquet file.
@@ -19,6 +20,7 @@ type Field struct {
 	Path   string     `json:"p"`           // the field; unique
 	Column string     `json:"c,omitempty"` // the column's name; unique without regard to case
 	Type   Type       `json:"t,omitempty"`
+	Digits int        `json:"d,omitempty"` // of a Stamp: 0, 3 or 6
 	Chunks [][2]int64 `json:"o,omitempty"` // offset and size of its chunk in each row group
 }
 

@@ -318,19 +318,23 @@ const few = 48
 
 // chunk is the values of one column in one row group, or of the picked rows.
 type chunk struct {
-	nums []int64
-	data []byte
-	ends []int // of each value in data; nil for integers
-	at   []int32
+	nums   []int64
+	digits int // of stamps; -1 for integers
+	data   []byte
+	ends   []int // of each value in data; nil for integers
+	at     []int32
 }
 
-// value returns the value of row i, or nil. buf is room for an integer.
+// value returns the value of row i, or nil. buf is room for a number.
 func (c *chunk) value(i int, buf []byte) []byte {
 	if c == nil || c.at[i] < 0 {
 		return nil
 	}
 	v := c.at[i]
 	if c.ends == nil {
+		if c.digits >= 0 {
+			return appendStamp(buf[:0], c.nums[v], c.digits)
+		}
 		return appendInt(buf[:0], c.nums[v])
 	}
 	from := 0
@@ -353,7 +357,10 @@ func (d *decoder) column(g int, path string, pick []int) (*chunk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: column %d: %w", ErrDamaged, i, err)
 	}
-	c := &chunk{}
+	c := &chunk{digits: -1}
+	if f := &d.s.Meta.Fields[i]; f.Type == Stamp {
+		c.digits = f.Digits
+	}
 	if _, ok := cr.(*file.ByteArrayColumnChunkReader); ok {
 		c.ends = []int{}
 	}
@@ -494,7 +501,7 @@ func (d *decoder) group(g int, pick []int, shapes []*shape.Shape, fn func(int64,
 		n = int(d.s.Meta.Groups[g].Rows)
 	}
 	var values [][]byte
-	var scratch [][20]byte
+	var scratch [][room]byte
 	var raw []byte
 	r := &trailward.Record{Group: d.s.Meta.Group, Kind: d.s.Meta.Kind}
 	for i := range n {
@@ -528,7 +535,7 @@ func (d *decoder) group(g int, pick []int, shapes []*shape.Shape, fn func(int64,
 			}
 			values = values[:0]
 			for len(scratch) < len(s.Holes) {
-				scratch = append(scratch, [20]byte{})
+				scratch = append(scratch, [room]byte{})
 			}
 			for h, c := range byShape[k] {
 				if c == nil || c.at[at] < 0 {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"trailward"
 	"trailward/shape"
@@ -71,7 +72,11 @@ func random(seed int64, n int) []in {
 			r.raw = fmt.Sprintf(`{"k%d":{"k%d":1}}`, rnd.Intn(30), rnd.Intn(1000))
 			r.attr = []trailward.Attr{{Name: "stream", Value: "stdout"}, {Name: "pod", Value: fmt.Sprint(i % 7)}}
 		case 7:
-			r.raw = `{"n":` + fmt.Sprint(rnd.Int63()) + `}`
+			at := time.Unix(rnd.Int63n(1e10)-1e9, 0).UTC()
+			r.raw = fmt.Sprintf(`{"n":%d,"at":%q,"ms":"%s.%03dZ"}`, rnd.Int63(), at.Format(time.RFC3339), at.Format("2006-01-02T15:04:05"), rnd.Intn(1000))
+			if rnd.Intn(50) == 0 {
+				r.raw = `{"ms":"soon"}`
+			}
 		case 8:
 			r.raw = `{}`
 		}
@@ -329,6 +334,42 @@ func TestCanonicalInt(t *testing.T) {
 			t.Errorf("canonicalInt(%q) = %d, want none", s, x)
 		}
 	}
+}
+
+func TestStamp(t *testing.T) {
+	good := []string{
+		"1970-01-01T00:00:00Z", "2026-11-22T21:42:07Z", "2024-02-29T23:59:59.999Z", "1969-12-31T23:59:59.999999Z", "0000-01-01T00:00:00.000000Z",
+		"9999-12-31T23:59:59.000001Z", "2000-02-29T00:00:00Z", "1582-10-15T12:00:00.120Z",
+	}
+	for _, s := range good {
+		us, digits, ok := parseStamp([]byte(s))
+		if got := string(appendStamp(nil, us, digits)); !ok || got != s {
+			t.Errorf("parseStamp(%s) = %d, %d, %v, back %s", s, us, digits, ok, got)
+		}
+		if want, err := time.Parse(time.RFC3339Nano, s); err != nil || want.UnixMicro() != us {
+			t.Errorf("parseStamp(%s) = %d, want %d", s, us, want.UnixMicro())
+		}
+	}
+	for _, s := range []string{
+		"", "2023-02-29T00:00:00Z", "1900-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z", "2026-01-00T00:00:00Z", "2026-01-32T00:00:00Z",
+		"2026-01-01T24:00:00Z", "2026-01-01T00:60:00Z", "2026-01-01T00:00:60Z", "2026-01-01 00:00:00Z", "2026-01-01T00:00:00z", "2026-01-01T00:00:00+",
+		"2026-01-01T00:00:00,000Z", "2026-01-01T00:00:00.00Z", "2026-01-01T00:00:00.000000000Z", "+026-01-01T00:00:00Z", "2026-01-01T00:00:0\xffZ",
+	} {
+		if us, _, ok := parseStamp([]byte(s)); ok {
+			t.Errorf("parseStamp(%q) = %d, want none", s, us)
+		}
+	}
+}
+
+func FuzzStamp(f *testing.F) {
+	f.Add([]byte("2026-11-22T21:42:07.123456Z"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if us, digits, ok := parseStamp(b); ok {
+			if got := appendStamp(nil, us, digits); string(got) != string(b) {
+				t.Errorf("parseStamp(%q) = %d, %d, back %q", b, us, digits, got)
+			}
+		}
+	})
 }
 
 // benchLines reads the load generator's output that BENCH_AUDIT or BENCH_FLOW names.

@@ -178,6 +178,8 @@ func (b *Builder) plan(m *Meta) *writePlan {
 			f.Type = JSON
 		case c.form == asInts:
 			f.Type = Int
+		case c.form == asTimes:
+			f.Type, f.Digits = Stamp, c.digits
 		case c == b.raws:
 			f.Type = Bytes
 		}
@@ -221,6 +223,9 @@ func (p *writePlan) write(w io.Writer, opt Options) error {
 			if c := p.texts[i-len(p.fixed)]; !c.repeats() {
 				props = append(props, parquet.WithDictionaryFor(f.Column, false), parquet.WithEncodingFor(f.Column, parquet.Encodings.DeltaBinaryPacked))
 			}
+		case f.Type == Stamp:
+			n, err = schema.NewPrimitiveNodeLogical(f.Column, parquet.Repetitions.Optional, schema.NewTimestampLogicalType(false, schema.TimeUnitMicros), parquet.Types.Int64, 0, -1)
+			props = append(props, parquet.WithDictionaryFor(f.Column, false), parquet.WithEncodingFor(f.Column, parquet.Encodings.DeltaBinaryPacked))
 		case f.Type == Bytes:
 			n = schema.NewByteArrayNode(f.Column, parquet.Repetitions.Optional, -1)
 			props = append(props, parquet.WithDictionaryFor(f.Column, false), parquet.WithStatsFor(f.Column, false))
@@ -374,7 +379,7 @@ func (p *writePlan) group(pw *file.Writer, from, to int, cursors []int) error {
 // column chunk.
 func (c *column) write(cw file.ColumnChunkWriter, places []int32, defs []int16) error {
 	switch c.form {
-	case asInts:
+	case asInts, asTimes:
 		nums := make([]int64, 0, len(places))
 		for _, v := range places {
 			if v >= 0 {
