@@ -44,6 +44,7 @@ type partSchema struct {
 	fields  []Field
 	types   map[string]plan.Type
 	names   map[string]string   // path → name in the Parquet file
+	stamps  map[string]string   // path → how strftime writes it, for columns that hold times
 	flat    map[string][]string // name without marks → paths
 	folded  map[string][]string // the same in lower case; made when first needed
 	sorted  []string            // paths in order, for the search of members; made when first needed
@@ -72,6 +73,12 @@ func newPartSchema(kind trailward.Kind, fields []Field, foldAll bool) *partSchem
 		if _, twice := s.types[f.Path]; !twice {
 			s.types[f.Path] = f.Type
 			s.names[f.Path] = column
+			if f.Stamp {
+				if s.stamps == nil {
+					s.stamps = map[string]string{}
+				}
+				s.stamps[f.Path] = stampFormats[f.Digits]
+			}
 			name := flatten(f.Path)
 			s.flat[name] = append(s.flat[name], f.Path)
 		}
@@ -115,6 +122,9 @@ func (s *schemas) of(p Part) *partSchema {
 		h.WriteString(f.Path)
 		h.WriteByte(0)
 		h.WriteString(f.Column)
+		if f.Stamp {
+			h.WriteByte(byte(1 + f.Digits))
+		}
 	}
 	key := h.Sum64()
 	for {
@@ -210,7 +220,18 @@ func (s *partSchema) column(path string) fieldExpr {
 }
 
 // named writes a column by its name in the file.
-func (s *partSchema) named(path string) string { return "t." + quote(s.names[path]) }
+func (s *partSchema) named(path string) string { return s.text(path, "t."+quote(s.names[path])) }
+
+// stampFormats are the formats of [Field.Stamp] columns by their digits.
+var stampFormats = map[int]string{0: "%Y-%m-%dT%H:%M:%SZ", 3: "%Y-%m-%dT%H:%M:%S.%gZ", 6: "%Y-%m-%dT%H:%M:%S.%fZ"}
+
+// text writes a column whose file holds times instead of their text as the text.
+func (s *partSchema) text(path, col string) string {
+	if f, ok := s.stamps[path]; ok {
+		return "strftime(" + col + ", " + literal(f) + ")"
+	}
+	return col
+}
 
 // inJSON finds JSON columns whose path is a beginning of keys.
 func (s *partSchema) inJSON(keys []string, paths func(name string) []string) []fieldExpr {
@@ -224,8 +245,17 @@ func (s *partSchema) inJSON(keys []string, paths func(name string) []string) []f
 			}
 		}
 	}
+	if s.types[fieldRest] == plan.JSON && systemName(plan.FieldRef{Keys: keys}) == "" {
+		if e, ok := extraction(fieldRest, keys); ok {
+			out = append(out, e)
+		}
+	}
 	return out
 }
+
+// fieldRest is the column that holds the whole of a JSON record, where a
+// segment has met too many fields to make a column of each.
+const fieldRest = "@rest"
 
 // extraction is a path into the JSON text of a column. JSON pointers are used
 // because they need no quoting and take a number for either an index or a key.

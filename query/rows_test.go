@@ -236,11 +236,11 @@ func TestAnyNames(t *testing.T) {
 		}
 		got, err := read(e.run(t.Context(), scanTask(Selection{}, refs, "SELECT "+strings.Join(cols, ",")+" FROM R!", nil, nil)))
 		if err != nil || len(got) != 1 {
-			rt.Fatalf("fields %q, refs %q: %v, %v", fields, refs, got, err)
+			rt.Fatalf("fields %+v, refs %q: %v, %v", fields, refs, got, err)
 		}
 		for i := range want {
 			if got[0][i] != want[i] {
-				rt.Fatalf("fields %q: %q = %q, want %q", fields, refs[i], got[0][i], want[i])
+				rt.Fatalf("fields %+v: %q = %q, want %q", fields, refs[i], got[0][i], want[i])
 			}
 		}
 	})

@@ -343,7 +343,7 @@ func (s *scan) selects(ctx context.Context, g *partGroup, wanted []plan.FieldRef
 			if at == "" {
 				missing = path
 			}
-			return at
+			return g.schema.text(path, at)
 		})
 		if missing != "" {
 			return nil, fmt.Errorf("segment %s has no column %q, which it lists", s.parts[i].ID(), missing)

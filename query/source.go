@@ -57,4 +57,9 @@ type Field struct {
 	Path   string
 	Column string // the name of its Parquet column; empty means Path
 	Type   plan.Type
+	// Stamp says that the file holds times (as @timestamp does) of which the
+	// field is the text: RFC 3339 in UTC with Z and Digits digits (0, 3 or 6) of
+	// fraction. Type is Text.
+	Stamp  bool
+	Digits int
 }

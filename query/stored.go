@@ -41,7 +41,7 @@ func (p part) Fields() []Field {
 	out := make([]Field, 0, len(list))
 	for _, f := range list {
 		if t, ok := fieldType(f.Type); ok && !f.Internal() {
-			out = append(out, Field{Path: f.Path, Column: f.Column, Type: t})
+			out = append(out, Field{Path: f.Path, Column: f.Column, Type: t, Stamp: f.Type == segment.Stamp, Digits: f.Digits})
 		}
 	}
 	return out
@@ -51,7 +51,7 @@ func (p part) Fields() []Field {
 // which hold bytes, are not to be seen.
 func fieldType(t segment.Type) (plan.Type, bool) {
 	switch t {
-	case segment.Text:
+	case segment.Text, segment.Stamp:
 		return plan.Text, true
 	case segment.Int:
 		return plan.Int, true

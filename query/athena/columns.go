@@ -17,9 +17,9 @@ type column struct {
 	path []string // the field, as records spell it
 	sys  string   // a system field: @timestamp, …
 	calc *calc    // computed
-	// struct_ says that an unknown name below this column is an error; below
+	// closed says that an unknown name below this column is an error; below
 	// other JSON columns any name is taken.
-	struct_ bool
+	closed bool
 	// found says that the column is a field that records have but no
 	// documentation names: its type is what the scan says.
 	found bool
@@ -216,7 +216,7 @@ func buildTables() map[trailward.Kind]*table {
 					c.typ = typ{kind: kJSON}
 				case "struct":
 					c.typ = typ{kind: kJSON}
-					c.struct_ = true
+					c.closed = true
 				case "+":
 					star = false
 				}

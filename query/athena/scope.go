@@ -211,7 +211,7 @@ func (s *scan) column(keys []string) (*column, strength, string) {
 		path := append(append([]string{}, c.path...), spell(c.typ, keys[n:])...)
 		if p, _ := s.fields.find(path); p != nil {
 			path = p
-		} else if c.struct_ {
+		} else if c.closed {
 			var below []string
 			for name := range s.table.cols {
 				if strings.HasPrefix(name, c.name+".") {

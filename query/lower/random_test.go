@@ -82,7 +82,7 @@ func TestAnythingTakesAnything(t *testing.T) {
 		}
 		return f.Name + "(" + strings.Join(args, ", ") + ")"
 	}
-	runs := 1500
+	runs := 600
 	if testing.Short() {
 		runs = 200
 	}

@@ -7,7 +7,8 @@ import "time"
 // count it takes a quarter of the space and comes back exactly.
 
 // parseStamp parses a stamp; every part must be in its range, so that
-// appendStamp gives the same bytes.
+// appendStamp, and every engine that reads the column, gives the same bytes
+// (some write years before 1000 with fewer digits).
 func parseStamp(v []byte) (us int64, digits int, ok bool) {
 	switch len(v) {
 	case 20:
@@ -42,7 +43,7 @@ func parseStamp(v []byte) (us int64, digits int, ok bool) {
 			frac *= 1000
 		}
 	}
-	if bad || mo < 1 || mo > 12 || d < 1 || d > daysIn(y, mo) || h > 23 || mi > 59 || s > 59 {
+	if bad || y < 1000 || mo < 1 || mo > 12 || d < 1 || d > daysIn(y, mo) || h > 23 || mi > 59 || s > 59 {
 		return 0, 0, false
 	}
 	return ((daysFrom1970(y, mo, d)*24+int64(h))*60+int64(mi))*60_000_000 + int64(s)*1_000_000 + int64(frac), digits, true
