@@ -424,7 +424,13 @@ func (m *member) json(col func(string) string) (value, present string) {
 		}
 		if len(args) > 0 {
 			test := strings.Join(any, " OR ")
-			values = append(values, "CASE WHEN "+test+" THEN json_object("+strings.Join(args, ", ")+") END")
+			object := "json_object(" + strings.Join(args, ", ") + ")"
+			if len(m.keys) == 1 && m.keys[0] == "0" {
+				// An array of one string, which is taken apart into its element. An
+				// object whose one key is 0 looks the same here; it is rarer by far.
+				object = "json_array(" + args[1] + ")"
+			}
+			values = append(values, "CASE WHEN "+test+" THEN "+object+" END")
 			tests = append(tests, test)
 		}
 	}

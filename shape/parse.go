@@ -1,6 +1,7 @@
 package shape
 
 import (
+	"strings"
 	"unicode/utf8"
 
 	"trailward"
@@ -29,6 +30,10 @@ func (t *Taker) descend(n *node, p part) *node {
 	e := &edge{lit: p.lit, end: p.form == end, path: p.path}
 	if !e.end {
 		e.form = p.form
+		// A string's literal ends with its opening quote; before it stands the
+		// colon, or the bracket of an array.
+		l := strings.TrimRight(strings.TrimSuffix(p.lit, `"`), " \t\r\n")
+		e.single = p.form == Quoted && strings.HasSuffix(l, "[")
 	}
 	return &t.add(n, e).node
 }
@@ -114,6 +119,14 @@ func (t *Taker) parse(raw []byte, d Detail) bool {
 			lit = q + 1
 			i = q + 1
 		case c == '{' || c == '[':
+			if from, to, close := singleString(raw, i); close > 0 {
+				_, esc, high := endOfString(raw, from)
+				t.string(raw[from:to], esc, high)
+				hole(from, to, Quoted, path+".0")
+				lit = to + 1
+				i = close + 1
+				break
+			}
 			if c == '{' {
 				j := skipSpace(raw, i+1)
 				if j < len(raw) && raw[j] == '}' { // an empty object has no value; it stays literal
@@ -160,6 +173,29 @@ func (t *Taker) parse(raw []byte, d Detail) bool {
 	}
 	t.parts = append(t.parts, part{lit: string(raw[lit:]), form: end})
 	return true
+}
+
+// singleString reports whether an array that begins at i holds one string and
+// nothing else: where the string's body is, and where the array's closing
+// bracket is, which is 0 otherwise. Such arrays are common where a field may
+// have several values and mostly has one (sourceIPs); taken apart, the value is
+// a column of its own, named as the array's element 0.
+func singleString(b []byte, i int) (from, to, close int) {
+	if b[i] != '[' {
+		return 0, 0, 0
+	}
+	i = skipSpace(b, i+1)
+	if i >= len(b) || b[i] != '"' {
+		return 0, 0, 0
+	}
+	from = i + 1
+	if to, _, _ = endOfString(b, from); to < 0 {
+		return 0, 0, 0
+	}
+	if close = skipSpace(b, to+1); close >= len(b) || b[close] != ']' {
+		return 0, 0, 0
+	}
+	return from, to, close
 }
 
 // keyOf returns the text of a member's key.

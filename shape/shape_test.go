@@ -104,6 +104,7 @@ var nasty = []string{
 	`{"a":` + strings.Repeat(`[`, 100000) + strings.Repeat(`]`, 100000) + `}`,
 	`{"a":` + strings.Repeat(`{"a":`, 100000) + `1` + strings.Repeat(`}`, 100001),
 	`{"a":` + strings.Repeat(`[{"a":`, 1000) + `1` + strings.Repeat(`}]`, 1000) + `}`,
+	`{"a":["x"]}`, `{"a":["x","y"]}`, `{"a":[ "x" , "y" ]}`, `{"a":[ "\u003c" ]}`, `{"a":["x"],"a":{"0":"y"}}`, `{"a":["x"}`, `{"a":["x",]}`, `{"a":["x"]]}`, `{"a":[]}`, `{"a":[["x"]]}`,
 	`{"` + strings.Repeat("k", 2000) + `":1}`, `{"a":"` + strings.Repeat("x", 1<<20) + `"}`,
 }
 
@@ -125,6 +126,7 @@ func TestValuesAndPaths(t *testing.T) {
 		{"escapes undone", `{"a":"\u003cb\u003e \"q\" \\ \n"}`, "a=\"<b> \"q\" \\ \n\""},
 		{"dotted key", `{"a.b":1,"a":{"b":2},"c\\d":3}`, `a\.b=1 a.b=2 c\\d=3`},
 		{"own at-key", `{"@timestamp":1}`, `@@timestamp=1`},
+		{"array of one string", `{"a":["x"],"b":[ "\"" ],"c":["x","y"],"d":[1],"e":[["x"]],"f":{"g":["h"]}}`, `a.0="x" b.0=""" c=["x","y"] d=[1] e=[["x"]] f.g.0="h"`},
 		{"duplicate, the last one counts", `{"a":1,"a":2}`, `a=2`},
 		{"opaque object", `{"requestParameters":{"x":{"y":1}},"b":{"requestParameters":{"z":2}}}`, `requestParameters={"x":{"y":1}} b.requestParameters.z=2`},
 		{"surrogate pair", `{"a":"\ud83d\ude00"}`, "a=\"\U0001F600\""},

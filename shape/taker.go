@@ -79,6 +79,8 @@ type edge struct {
 	end  bool // the record ends after lit
 	form Form
 	path string
+	// single says that the hole is the one string of an array.
+	single bool
 	node
 }
 
@@ -293,6 +295,11 @@ next:
 				if q < 0 {
 					return nil, false
 				}
+				if e.single {
+					if c := skipSpace(raw, q+1); c >= len(raw) || raw[c] != ']' {
+						continue // an array of several
+					}
+				}
 				t.string(raw[p:q], esc, high)
 				pos = q + 1
 			case Bare:
@@ -312,6 +319,9 @@ next:
 				pos = q
 			case JSON:
 				if c := raw[p]; c != '[' && c != '{' {
+					continue
+				}
+				if _, _, single := singleString(raw, p); single > 0 {
 					continue
 				}
 				q, high := endOfValue(raw, p, &t.nest)
