@@ -42,6 +42,7 @@ func (e *Engine) insights(ctx context.Context, req Request, start time.Time) (Ro
 	return e.run(ctx, task{
 		sel: sel, nothing: none, timeout: e.opts.InsightsTimeout, start: start,
 		statement: func(ctx context.Context, s *scan) (string, []Column, error) {
+			s.preds = q.Predicates()
 			st, err := lower.Lower(q, s.open(ctx), lower.DuckDB)
 			if err != nil {
 				return "", nil, err

@@ -35,7 +35,9 @@ import (
 type fieldExpr struct {
 	typ  plan.Type
 	cols []string // paths of the columns that are read
-	sql  func(col func(path string) string) string
+	// plain says that the value is that of the first of cols that has one.
+	plain bool
+	sql   func(col func(path string) string) string
 }
 
 // partSchema is what the parts with the same columns and kind have in common.
@@ -216,7 +218,7 @@ func (s *partSchema) foldedPaths(name string) []string {
 }
 
 func (s *partSchema) column(path string) fieldExpr {
-	return fieldExpr{typ: s.types[path], cols: []string{path}, sql: func(col func(string) string) string { return col(path) }}
+	return fieldExpr{typ: s.types[path], cols: []string{path}, plain: true, sql: func(col func(string) string) string { return col(path) }}
 }
 
 // named writes a column by its name in the file.
@@ -451,8 +453,9 @@ func coalesce(found []fieldExpr) fieldExpr {
 	case 1:
 		return found[0]
 	}
-	out := fieldExpr{typ: found[0].typ}
+	out := fieldExpr{typ: found[0].typ, plain: true}
 	for _, e := range found {
+		out.plain = out.plain && e.plain
 		out.cols = append(out.cols, e.cols...)
 		out.typ = commonType(out.typ, e.typ)
 	}

@@ -43,6 +43,7 @@ type scan struct {
 	from    time.Time // zero: open
 	to      time.Time
 	account string
+	preds   []plan.Predicate // that every record that matters passes
 
 	opened   []map[string]bool // columns that were opened, by part
 	bytes    []int64           // that these took, by part
@@ -87,6 +88,8 @@ type partGroup struct {
 	exprs  []fieldExpr // by wanted field
 	filter bool        // some records may lie outside the time range
 	parts  []int       // index in scan.parts
+	// found is the parts of which only these rows can matter.
+	found map[int][]int64
 }
 
 // relation makes the relation with the given fields over the parts of the given
@@ -114,11 +117,24 @@ func (s *scan) relation(ctx context.Context, kinds []trailward.Kind, fields []pl
 		c.Type = types[i]
 		rel.Columns[f.Key()] = c
 	}
+	if err := s.single(ctx, groups); err != nil {
+		return rel, err
+	}
 	if err := s.openParts(ctx, groups); err != nil {
 		return rel, err
 	}
 	var selects []string
 	for _, g := range groups {
+		for i, rows := range g.found {
+			list, err := s.selectRows(g, i, rows, wanted, types)
+			if err != nil {
+				return rel, err
+			}
+			selects = append(selects, list...)
+		}
+		if len(g.parts) == 0 {
+			continue
+		}
 		list, err := s.selects(ctx, g, wanted, types)
 		if err != nil {
 			return rel, err
@@ -386,24 +402,44 @@ func (s *scan) selectFrom(g *partGroup, parts []int, wanted []plan.FieldRef, typ
 		}
 		from.WriteString(literal(s.session.Path(i)))
 	}
-	number := "(" + itoa(base) + " + CAST(t.file_index AS BIGINT))"
+	src := rowSource{
+		from:   "read_parquet([" + from.String() + "]) AS t" + names,
+		number: "(" + itoa(base) + " + CAST(t.file_index AS BIGINT))",
+		row:    "t.file_row_number", parts: parts, col: col,
+	}
+	src.message = duck.MessageFunction + "(" + src.number + ", " + src.row + ")"
+	return s.selectOver(g, src, wanted, types)
+}
+
+// rowSource is where the rows of one SELECT come from, in SQL.
+type rowSource struct {
+	from    string // what follows FROM
+	number  string // the part's number in pointers
+	row     string // the row's number in the part
+	message string // the record
+	parts   []int
+	col     func(path string) string // a column
+}
+
+func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, types []plan.Type) string {
+	col := src.col
 	cols := make([]string, 0, len(wanted)+1)
 	for j, f := range wanted {
 		e := g.exprs[j]
 		var sql string
 		switch name := systemName(f); {
 		case name == fieldPtr:
-			sql = "(" + number + " << " + itoa(pointerShift) + ") + t.file_row_number"
+			sql = "(" + src.number + " << " + itoa(pointerShift) + ") + " + src.row
 		case name == fieldMessage:
-			sql = duck.MessageFunction + "(" + number + ", t.file_row_number)"
-			if len(e.cols) > 0 {
+			sql = src.message
+			if len(e.cols) > 0 && src.message != "t.m" {
 				// What is not text in the encoding of SQL has no value there.
 				sql = "coalesce(" + col(fieldMessage) + ", " + sql + ")"
 			}
 		case name == fieldKind:
-			sql = s.constant(parts, func(p Part) string { return string(p.Kind()) })
+			sql = s.constant(src.parts, func(p Part) string { return string(p.Kind()) })
 		case name == fieldLog:
-			sql = s.constant(parts, func(p Part) string { return s.account + ":" + p.Group() })
+			sql = s.constant(src.parts, func(p Part) string { return s.account + ":" + p.Group() })
 		case e.typ == plan.Null:
 			sql = "NULL"
 		default:
@@ -414,7 +450,7 @@ func (s *scan) selectFrom(g *partGroup, parts []int, wanted []plan.FieldRef, typ
 	if len(cols) == 0 {
 		cols = append(cols, "1 AS none")
 	}
-	sql := "SELECT " + strings.Join(cols, ", ") + " FROM read_parquet([" + from.String() + "]) AS t" + names
+	sql := "SELECT " + strings.Join(cols, ", ") + " FROM " + src.from
 	if g.filter {
 		var conds []string
 		if !s.from.IsZero() {

@@ -26,12 +26,34 @@ func (s snapshot) Parts() []Part {
 	list := s.Snapshot.Parts()
 	out := make([]Part, len(list))
 	for i, p := range list {
-		out[i] = part{p}
+		if f, ok := p.(store.Finder); ok {
+			out[i] = findingPart{part{p}, f}
+		} else {
+			out[i] = part{p}
+		}
 	}
 	return out
 }
 
 type part struct{ store.Part }
+
+// findingPart is a part that finds rows by itself.
+type findingPart struct {
+	part
+	f store.Finder
+}
+
+func (p findingPart) Find(conds []segment.Cond, limit int) ([]int64, bool, error) {
+	return p.f.Find(conds, limit)
+}
+
+func (p findingPart) Values(paths []string, rows []int64) ([]store.ValueFunc, error) {
+	return p.f.Values(paths, rows)
+}
+
+func (p findingPart) Messages(rows []int64, fn func(row int64, message []byte) error) error {
+	return p.f.Messages(rows, fn)
+}
 
 func (p part) MinTime() time.Time { return time.Unix(0, p.FirstTime()).UTC() }
 func (p part) MaxTime() time.Time { return time.Unix(0, p.LastTime()).UTC() }

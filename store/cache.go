@@ -10,6 +10,10 @@ import (
 	"trailward/store/segment"
 )
 
+// maxImages is how many images are kept at most while nobody uses them: each
+// takes a descriptor.
+const maxImages = 1024
+
 // cache keeps images: memory files that hold the decrypted columns of segments
 // for the query engine, which reads them by descriptor. It is bounded by bytes;
 // the image that was used least recently and is not in use goes first.
@@ -33,7 +37,7 @@ type image struct {
 	fd   int
 	refs int           // guarded by cache.mu
 	el   *list.Element // guarded by cache.mu
-	size int64         // bytes filled in; guarded by cache.mu
+	size int64         // bytes that it takes; guarded by cache.mu
 
 	mu     sync.Mutex // while filling
 	filled map[[2]int64]bool
@@ -71,17 +75,27 @@ func (c *cache) put(im *image) {
 }
 
 func (c *cache) trim() {
-	for c.used > c.limit {
-		el := c.order.Front()
-		if el == nil {
-			return
-		}
-		im := el.Value.(*image)
-		c.order.Remove(el)
-		c.used -= im.size
-		delete(c.byID, im.id)
-		unix.Close(im.fd)
+	for c.order.Len() > 0 && (c.used > c.limit || len(c.byID) > maxImages) {
+		c.drop(c.order.Front().Value.(*image))
 	}
+}
+
+// forget drops the image of a segment that is gone, unless it is in use: then
+// it goes when room is needed.
+func (c *cache) forget(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if im := c.byID[id]; im != nil && im.el != nil {
+		c.drop(im)
+	}
+}
+
+func (c *cache) drop(im *image) {
+	c.order.Remove(im.el)
+	im.el = nil
+	c.used -= im.size
+	delete(c.byID, im.id)
+	unix.Close(im.fd)
 }
 
 func (c *cache) close() {
@@ -117,13 +131,19 @@ func (c *cache) fill(im *image, r *segment.Reader, columns []string) (int64, err
 			return 0, err
 		}
 		im.filled[rg] = true
-		fresh += rg[1]
+		fresh += pages(rg[1])
 	}
 	c.mu.Lock()
 	im.size += fresh
 	c.used += fresh
 	c.mu.Unlock()
 	return bytes, nil
+}
+
+// pages is how much memory n bytes of a memory file take at most.
+func pages(n int64) int64 {
+	const page = 4096
+	return (n + 2*page - 1) / page * page
 }
 
 // newMemfd makes a memory file of the given size. Its pages are never on disk

@@ -3,12 +3,16 @@ package store
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"trailward"
 	"trailward/shape"
 	"trailward/store/catalog"
+	"trailward/store/ledger"
 	"trailward/store/segment"
 )
 
@@ -97,21 +101,24 @@ func (s *Store) Seal() error {
 	s.mu.Unlock()
 	s.gate.Unlock()
 
-	segs, err := s.writeHeads(taken)
-	if err == nil {
-		ch := catalog.Change{WALThrough: through}
-		for _, p := range segs {
-			ch.Add = append(ch.Add, p.info)
-		}
-		for _, b := range batches {
-			ch.Batches = append(ch.Batches, b)
-		}
-		err = s.cat.Apply(ch)
+	ch := catalog.Change{WALThrough: through}
+	for _, b := range batches {
+		ch.Batches = append(ch.Batches, b)
 	}
-	s.mu.Lock()
-	s.sealing = nil
+	list, err := s.mergeHeads(taken)
+	if err == nil {
+		err = s.writeAll(list, ch, func() {
+			s.sealing = nil
+			for k := range batches {
+				delete(s.batches, k)
+			}
+			s.headBytes -= bytes
+		})
+	}
 	if err != nil {
 		// Nothing is lost: the records are in the WAL. They go back to the head.
+		s.mu.Lock()
+		s.sealing = nil
 		for k, h := range taken {
 			if now := s.heads[k]; now != nil {
 				now.frozen = append(h.frozen, now.frozen...)
@@ -123,14 +130,6 @@ func (s *Store) Seal() error {
 		s.mu.Unlock()
 		return fmt.Errorf("seal: %w", err)
 	}
-	for _, p := range segs {
-		s.addSegment(p)
-	}
-	for k := range batches {
-		delete(s.batches, k)
-	}
-	s.headBytes -= bytes
-	s.mu.Unlock()
 	if err := s.cat.ForgetBatches(s.clock.Now().Add(-batchMemory)); err != nil {
 		return err
 	}
@@ -140,8 +139,9 @@ func (s *Store) Seal() error {
 	return nil
 }
 
-func (s *Store) writeHeads(heads map[headKey]*head) ([]*sealed, error) {
-	var out []*sealed
+// mergeHeads makes one builder of each head.
+func (s *Store) mergeHeads(heads map[headKey]*head) ([]*segment.Builder, error) {
+	out := make([]*segment.Builder, 0, len(heads))
 	for k, h := range heads {
 		b := h.frozen[0].b
 		if len(h.frozen) > 1 {
@@ -152,18 +152,56 @@ func (s *Store) writeHeads(heads map[headKey]*head) ([]*sealed, error) {
 				}
 			}
 		}
-		p, err := s.writeSegment(b)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, p)
+		out = append(out, b)
 	}
 	return out, nil
 }
 
+// writers is how many segments are written at once: the disk's syncs overlap.
+const writers = 2
+
+// writeAll makes a segment of each builder and commits them with the change;
+// then it makes them visible and calls visible, both under s.mu.
+func (s *Store) writeAll(list []*segment.Builder, ch catalog.Change, visible func()) (err error) {
+	ids, err := s.newSegmentIDs(len(list))
+	if err != nil {
+		return err
+	}
+	segs := make([]*written, len(list))
+	var g errgroup.Group
+	g.SetLimit(writers)
+	for i, b := range list {
+		g.Go(func() (err error) {
+			segs[i], err = s.writeSegment(ids[i], b)
+			return err
+		})
+	}
+	if err = g.Wait(); err == nil {
+		events := make([]ledger.Event, 0, len(segs))
+		for _, w := range segs {
+			ch.Add = append(ch.Add, w.info)
+			events = append(events, ledger.Added{Segment: s.ledgerSegment(w)})
+		}
+		err = s.commit(ch, events, func() {
+			for _, w := range segs {
+				s.addSegment(w.sealed)
+			}
+			if visible != nil {
+				visible()
+			}
+		})
+	}
+	if err != nil && !errors.Is(err, errUnclear) {
+		s.giveUp(ids)
+	}
+	return err
+}
+
+const idSize = 16
+
 // newID returns a name that no other segment has; they sort by time of making.
 func newID(now time.Time) string {
-	var b [16]byte
+	var b [idSize]byte
 	ms := now.UnixMilli()
 	for i := range 6 {
 		b[i] = byte(ms >> (40 - 8*i))

@@ -21,6 +21,7 @@ type File = catalog.File
 // Loads at once do not see each other's records as duplicates.
 type Load struct {
 	s        *Store
+	arrival  int64 // none comes before it
 	builders map[headKey]*segment.Builder
 	raw      int64
 	files    []File // read to their end
@@ -34,7 +35,7 @@ type Load struct {
 
 // NewLoad begins a Load.
 func (s *Store) NewLoad() *Load {
-	return &Load{s: s, builders: map[headKey]*segment.Builder{}}
+	return &Load{s: s, arrival: s.now(), builders: map[headKey]*segment.Builder{}}
 }
 
 // Known returns the files that were read into the group and begin with the
@@ -85,13 +86,17 @@ func (l *Load) Pass(n int64) {
 }
 
 // Add adds a record that was taken apart. The record's bytes may be used again
-// when it returns. The record is not stored if it is a duplicate.
+// when it returns; its arrival may have been set. The record is not stored if
+// it is a duplicate.
 func (l *Load) Add(r *trailward.Record, t shape.Taken) error {
 	if l.err != nil {
 		return l.err
 	}
 	if l.cur != nil {
 		l.cur.Records++
+	}
+	if r.Arrival < l.arrival {
+		r.Arrival = l.arrival
 	}
 	k := headKey{r.Group, r.Kind}
 	b := l.builders[k]
@@ -141,8 +146,6 @@ func (l *Load) same(b *segment.Builder, k headKey, r *trailward.Record, t shape.
 			return key, true, nil
 		}
 	}
-	l.s.mu.Lock()
-	defer l.s.mu.Unlock()
 	k2, c2, err := l.s.same(r.Group, r, t)
 	return key || k2, c2, err
 }
@@ -178,28 +181,19 @@ func (l *Load) finish() error {
 }
 
 func (s *Store) writeLoad(builders map[headKey]*segment.Builder, files []File) error {
-	ch := catalog.Change{Files: files}
-	var segs []*sealed
-	for _, b := range builders {
-		if b.Rows() == 0 {
-			continue
-		}
-		p, err := s.writeSegment(b)
-		if err != nil {
-			return err
-		}
-		segs = append(segs, p)
-		ch.Add = append(ch.Add, p.info)
-	}
-	if err := s.cat.Apply(ch); err != nil {
+	s.mu.Lock()
+	err := s.takesRecords()
+	s.mu.Unlock()
+	if err != nil && !errors.Is(err, ErrOverloaded) { // a load is not in the head
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, p := range segs {
-		s.addSegment(p)
+	list := make([]*segment.Builder, 0, len(builders))
+	for _, b := range builders {
+		if b.Rows() > 0 {
+			list = append(list, b)
+		}
 	}
-	return nil
+	return s.writeAll(list, catalog.Change{Files: files}, nil)
 }
 
 // Flush makes durable all that was added.

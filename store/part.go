@@ -97,7 +97,7 @@ func (s *Store) Snapshot(sel Selection) (*Snapshot, error) {
 		}
 		for _, p := range g.within(first, last) {
 			if sel.kind(p.info.Kind) {
-				u := &use{sealed: p}
+				u := &use{sealed: p.hold()}
 				snap.uses = append(snap.uses, u)
 				snap.parts = append(snap.parts, u)
 			}
@@ -139,8 +139,13 @@ func (s *Snapshot) Parts() []Part { return s.parts }
 
 // Close ends the snapshot; its parts' descriptors are no longer to be used.
 func (s *Snapshot) Close() error {
+	var list []*sealed
 	for _, u := range s.uses {
 		u.done()
+		list = append(list, u.sealed)
+	}
+	if len(list) > 0 {
+		list[0].s.letGoSegments(list)
 	}
 	s.uses, s.parts = nil, nil
 	return nil
@@ -162,37 +167,36 @@ func (u *use) FirstTime() int64        { return u.info.FirstTime }
 func (u *use) LastTime() int64         { return u.info.LastTime }
 func (u *use) Fields() []segment.Field { return u.info.Fields }
 
-func (u *use) Open(columns []string) (int, int64, error) {
-	r, err := u.open()
+func (u *use) Open(columns []string) (fd int, n int64, err error) {
+	c := u.s.cache
+	err = u.with(func(r *reading) error {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		if u.im == nil {
+			if u.im, err = c.get(u.info.ID, r.Meta.ParquetSize); err != nil {
+				return err
+			}
+		}
+		fd = u.im.fd
+		n, err = c.fill(u.im, r.Reader, columns)
+		return err
+	})
 	if err != nil {
 		return 0, 0, err
 	}
-	c := u.s.cache
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.im == nil {
-		if u.im, err = c.get(u.info.ID, r.Meta.ParquetSize); err != nil {
-			return 0, 0, err
-		}
-	}
-	n, err := c.fill(u.im, r, columns)
-	return u.im.fd, n, err
+	return fd, n, nil
 }
 
 func (u *use) Records(rows []int64, fn func(int64, *trailward.Record) error) error {
-	r, err := u.open()
-	if err != nil {
-		return err
-	}
-	return r.Records(rows, fn)
+	return u.with(func(r *reading) error { return r.Records(rows, fn) })
 }
 
-func (u *use) Streams() ([]string, error) {
-	r, err := u.open()
-	if err != nil {
-		return nil, err
-	}
-	return r.Streams()
+func (u *use) Streams() (names []string, err error) {
+	err = u.with(func(r *reading) error {
+		names, err = r.Streams()
+		return err
+	})
+	return names, err
 }
 
 func (u *use) done() {

@@ -1,16 +1,22 @@
 package store
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"hash"
+	"io"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
 	"sort"
-	"strings"
 	"sync"
 
 	"trailward/internal/vfs"
 	"trailward/store/catalog"
+	"trailward/store/seal"
 	"trailward/store/segment"
 )
 
@@ -19,14 +25,20 @@ import (
 const (
 	segmentDir = "segments"
 	segmentExt = ".seg"
-	// lostDir takes segment files that the catalog does not name: a crash came
-	// between the file and the catalog, so what they hold is in the WAL still,
-	// or a load was not finished. They are never read, only kept.
+	// lostDir takes files among the segments that the catalog names neither as
+	// living nor as dead: nothing that the store does explains them. They are
+	// never read, only kept.
 	lostDir = "lost"
 )
 
 func segmentFile(id string) string {
 	return path.Join(segmentDir, id[len(id)-2:], id+segmentExt)
+}
+
+// validID reports whether id is the name of a segment, as newID makes it.
+func validID(id string) bool {
+	b, err := hex.DecodeString(id)
+	return err == nil && len(b) == idSize && hex.EncodeToString(b) == id
 }
 
 // objectID is the name under which a segment is sealed.
@@ -37,113 +49,229 @@ type sealed struct {
 	s    *Store
 	info catalog.Segment
 
-	mu     sync.Mutex
-	file   vfs.File
-	reader *segment.Reader
+	opening sync.Mutex
+	reading *reading // guarded by readers.mu
+
+	// Guarded by Store.mu.
+	uses   int  // by snapshots, look-ups and a compaction
+	dead   bool // in the catalog's list of the dead; its file goes with the last use
+	busy   bool // being rewritten
+	broken bool // found damaged
 }
 
-// open opens the segment's file on first use.
-func (p *sealed) open() (*segment.Reader, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.reader != nil {
-		return p.reader, nil
+// hold keeps the segment's file from being removed until letGo. s.mu is held.
+func (p *sealed) hold() *sealed {
+	p.uses++
+	return p
+}
+
+// letGoSegments ends one use of each. s.mu is not held.
+func (s *Store) letGoSegments(list []*sealed) {
+	var gone []*sealed
+	s.mu.Lock()
+	for _, p := range list {
+		if p.uses--; p.uses == 0 && p.dead {
+			gone = append(gone, p)
+		}
 	}
-	f, err := p.s.fs.OpenFile(segmentFile(p.info.ID), os.O_RDONLY, 0)
+	if s.closed {
+		gone = nil // the next start removes them
+	}
+	s.mu.Unlock()
+	s.removeFiles(gone)
+}
+
+// dismiss takes segments that the catalog says are dead out of sight and
+// returns those that nobody uses. s.mu is held.
+func (s *Store) dismiss(list []*sealed) (gone []*sealed) {
+	byGroup := map[string]map[*sealed]bool{}
+	for _, p := range list {
+		p.dead = true
+		if p.uses == 0 {
+			gone = append(gone, p)
+		}
+		if byGroup[p.info.Group] == nil {
+			byGroup[p.info.Group] = map[*sealed]bool{}
+		}
+		byGroup[p.info.Group][p] = true
+	}
+	for g, dead := range byGroup {
+		left := slices.DeleteFunc(slices.Clone(s.segments[g].list), func(p *sealed) bool { return dead[p] })
+		if len(left) == 0 {
+			delete(s.segments, g)
+		} else {
+			s.segments[g] = newGroupSegments(left)
+		}
+	}
+	return gone
+}
+
+// removeFiles shreds and removes the files of dead segments that nobody uses.
+// What it cannot remove, the next start will.
+func (s *Store) removeFiles(list []*sealed) {
+	if len(list) == 0 {
+		return
+	}
+	ids := make([]string, 0, len(list))
+	for _, p := range list {
+		s.readers.forget(p)
+		s.cache.forget(p.info.ID)
+		ids = append(ids, p.info.ID)
+	}
+	s.step("unused")
+	if err := s.bury(ids); err != nil {
+		s.log.Warn("the files of dead segments stay until the next start", "error", err)
+	}
+}
+
+// bury removes the files of dead segments, if they are there, and then lets the
+// catalog forget them.
+func (s *Store) bury(ids []string) error {
+	dirs := map[string]bool{}
+	for _, id := range ids {
+		if !validID(id) {
+			return fmt.Errorf("remove segment: %q is no id", id)
+		}
+		name := segmentFile(id)
+		for _, n := range []string{name, name + vfs.TempSuffix} {
+			err := s.shred(n)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err == nil {
+				err = s.fs.Remove(n)
+			}
+			if err != nil {
+				return fmt.Errorf("remove segment %s: %w", id, err)
+			}
+			dirs[path.Dir(name)] = true
+		}
+	}
+	for d := range dirs {
+		if err := s.fs.SyncDir(d); err != nil {
+			return fmt.Errorf("remove segments: %w", err)
+		}
+	}
+	return s.cat.Apply(catalog.Change{Forget: ids})
+}
+
+// shred overwrites the header of a sealed object, in which its data key is,
+// wrapped: what the disk may still have of the rest cannot be opened any more,
+// not even with the key file. A file system that copies on write keeps the old
+// header for a while; docs/format/data-directory.md says so.
+func (s *Store) shred(name string) error {
+	f, err := s.fs.OpenFile(name, os.O_WRONLY, 0)
 	if err != nil {
-		return nil, fmt.Errorf("open segment %s: %w", p.info.ID, err)
+		return err
 	}
 	st, err := f.Stat()
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("open segment %s: %w", p.info.ID, err)
+	if err == nil && st.Size() > 0 {
+		_, err = f.Write(make([]byte, min(st.Size(), seal.MaxHeaderBytes)))
+		if err == nil {
+			err = f.Sync()
+		}
 	}
-	plain, err := p.s.sealer.Open(f, st.Size(), objectID(p.info.ID))
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("open segment %s: %w", p.info.ID, err)
-	}
-	r, err := segment.Open(plain, plain.Size())
-	if err == nil && (r.Meta.Rows != p.info.Rows || r.Meta.Group != p.info.Group || r.Meta.Kind != p.info.Kind) {
-		err = segment.ErrDamaged
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("open segment %s: %w", p.info.ID, err)
-	}
-	p.file, p.reader = f, r
-	return r, nil
+	return errors.Join(err, f.Close())
 }
 
-func (p *sealed) close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.file != nil {
-		p.file.Close()
-		p.file, p.reader = nil, nil
+// newSegmentIDs reserves n ids: until the catalog has the segments, it counts
+// them as dead, so that a start after a crash removes what was written of them.
+func (s *Store) newSegmentIDs(n int) ([]string, error) {
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = newID(s.clock.Now())
+	}
+	if err := s.cat.Apply(catalog.Change{Reserve: ids}); err != nil {
+		return nil, err
+	}
+	return ids, nil
+}
+
+// giveUp removes what was written under reserved ids that are not to be used.
+func (s *Store) giveUp(ids []string) {
+	if err := s.bury(ids); err != nil {
+		s.log.Warn("unfinished segments stay until the next start", "error", err)
 	}
 }
 
-// writeSegment writes b as a segment that nothing names yet.
-func (s *Store) writeSegment(b *segment.Builder) (_ *sealed, err error) {
-	id := newID(s.clock.Now())
+// written is a segment on disk that the catalog does not have yet.
+type written struct {
+	*sealed
+	meta *segment.Meta
+	sum  [sha256.Size]byte // of the file
+}
+
+// writeSegment writes b as the segment id, which nothing names yet.
+func (s *Store) writeSegment(id string, b *segment.Builder) (*written, error) {
+	return s.writeObject(id, func(w io.Writer) (*segment.Meta, error) { return b.Write(w, segment.Options{}) })
+}
+
+// writeObject writes the segment that fill writes.
+func (s *Store) writeObject(id string, fill func(io.Writer) (*segment.Meta, error)) (_ *written, err error) {
 	name := segmentFile(id)
-	if err := vfs.MakeDir(s.fs, path.Dir(name), 0o700); err != nil {
-		return nil, fmt.Errorf("write segment: %w", err)
-	}
 	temp := name + vfs.TempSuffix
-	f, err := s.fs.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("write segment: %w", err)
-	}
+	var f vfs.File
 	defer func() {
 		if err != nil {
-			f.Close()
-			_ = s.fs.Remove(temp) // what is not named is not read; it goes at the next start
+			if f != nil {
+				f.Close()
+				_ = s.fs.Remove(temp) // it goes at the next start, if not now
+			}
 			if vfs.IsNoSpace(err) {
 				err = fmt.Errorf("%w: %w", ErrNoSpace, err)
 			}
+			err = fmt.Errorf("write segment %s: %w", id, err)
 		}
 	}()
-	w, err := s.sealer.Create(f, objectID(id))
-	if err != nil {
-		return nil, fmt.Errorf("write segment %s: %w", id, err)
+	if err := vfs.MakeDir(s.fs, path.Dir(name), 0o700); err != nil {
+		return nil, err
 	}
-	m, err := b.Write(w, segment.Options{})
+	if f, err = s.fs.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
+		return nil, err
+	}
+	out := &hashWriter{w: f, hash: sha256.New()}
+	w, err := s.sealer.Create(out, objectID(id))
+	if err != nil {
+		return nil, err
+	}
+	m, err := fill(w)
 	if err != nil {
 		return nil, err
 	}
 	if err := w.Close(); err != nil {
-		return nil, fmt.Errorf("write segment %s: %w", id, err)
+		return nil, err
 	}
 	if err := f.Sync(); err != nil {
-		return nil, fmt.Errorf("write segment %s: %w", id, err)
-	}
-	st, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("write segment %s: %w", id, err)
+		return nil, err
 	}
 	if err := f.Close(); err != nil {
-		return nil, fmt.Errorf("write segment %s: %w", id, err)
+		return nil, err
 	}
 	if err := s.fs.Rename(temp, name); err != nil {
-		return nil, fmt.Errorf("write segment %s: %w", id, err)
+		return nil, err
 	}
 	if err := s.fs.SyncDir(path.Dir(name)); err != nil {
-		return nil, fmt.Errorf("write segment %s: %w", id, err)
+		return nil, err
 	}
-	info := catalog.Segment{
-		ID: id, Group: m.Group, Kind: m.Kind, Rows: m.Rows, RawBytes: m.RawBytes, Size: st.Size(),
-		FirstTime: m.FirstTime, LastTime: m.LastTime, FirstArrival: m.FirstArrival, LastArrival: m.LastArrival,
-		Fields: slices.Clone(m.Fields),
-	}
-	for i := range info.Fields {
-		info.Fields[i].Chunks = nil
-	}
-	return &sealed{s: s, info: info}, nil
+	return &written{sealed: &sealed{s: s, info: catalog.Describe(id, out.n, m)}, meta: m, sum: [sha256.Size]byte(out.hash.Sum(nil))}, nil
 }
 
-// loadSegments reads the catalog and puts aside what it does not name.
+// hashWriter counts and hashes what goes through.
+type hashWriter struct {
+	w    io.Writer
+	hash hash.Hash
+	n    int64
+}
+
+func (h *hashWriter) Write(p []byte) (int, error) {
+	n, err := h.w.Write(p)
+	h.hash.Write(p[:n])
+	h.n += int64(n)
+	return n, err
+}
+
+// loadSegments reads the catalog, removes the files of the dead and puts aside
+// what the catalog does not name.
 func (s *Store) loadSegments() error {
 	segs, err := s.cat.Segments()
 	if err != nil {
@@ -158,6 +286,7 @@ func (s *Store) loadSegments() error {
 	}
 	for g, list := range byGroup {
 		s.segments[g] = newGroupSegments(list)
+		s.changed[g] = struct{}{}
 	}
 	dirs, err := s.fs.ReadDir(segmentDir)
 	if err != nil {
@@ -181,13 +310,21 @@ func (s *Store) loadSegments() error {
 	for name := range known { // before anything is moved
 		return fmt.Errorf("segment file %s is missing (%d in all): put it back from a backup", name, len(known))
 	}
-	for _, name := range strange {
-		if strings.HasSuffix(name, vfs.TempSuffix) {
-			if err := s.fs.Remove(name); err != nil {
-				return err
-			}
-			continue
+	dead, err := s.cat.Dead()
+	if err != nil {
+		return err
+	}
+	if len(dead) > 0 {
+		if err := s.bury(dead); err != nil {
+			return err
 		}
+		gone := map[string]bool{}
+		for _, id := range dead {
+			gone[segmentFile(id)], gone[segmentFile(id)+vfs.TempSuffix] = true, true
+		}
+		strange = slices.DeleteFunc(strange, func(name string) bool { return gone[name] })
+	}
+	for _, name := range strange {
 		s.log.Warn("a segment that the catalog does not name is put aside", "file", name, "to", lostDir)
 		if err := vfs.MakeDir(s.fs, lostDir, 0o700); err != nil {
 			return err
@@ -207,6 +344,11 @@ func (s *Store) addSegment(p *sealed) {
 	}
 	s.segments[p.info.Group] = newGroupSegments(append(slices.Clip(g.list), p))
 	s.names[p.info.Group] = struct{}{}
+	s.changed[p.info.Group] = struct{}{}
+	select {
+	case s.merge <- struct{}{}:
+	default:
+	}
 }
 
 // groupSegments is the segments of one group by their first event time. It is

@@ -22,23 +22,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"trailward"
 	"trailward/internal/clock"
 	"trailward/internal/vfs"
 	"trailward/shape"
 	"trailward/store/catalog"
+	"trailward/store/ledger"
 	"trailward/store/seal"
-	"trailward/store/segment"
 	"trailward/store/wal"
 )
 
@@ -94,33 +91,43 @@ type Options struct {
 	Format   Format
 	Clock    clock.Clock  // nil: the system's
 	Logger   *slog.Logger // nil: none
+	// Version is the program's, for the ledger. Empty means "unknown".
+	Version string
 	// SealBytes and SealAge say when the head is sealed: at so many bytes of
 	// records, or when its oldest record is so old. 0 means the defaults.
 	SealBytes int64
 	SealAge   time.Duration
-	// CacheBytes bounds the decrypted columns kept in memory. 0 means the default.
+	// NoCompaction leaves segments as they are, but for calls of Compact.
+	NoCompaction bool
+	// CacheBytes bounds the decrypted columns kept in memory for the query engine,
+	// and as many bytes of decoded columns beside them. 0 means the default.
 	CacheBytes int64
 }
 
 // Store is an open store. It is safe for concurrent use.
 type Store struct {
-	opt    Options
-	fs     *vfs.Dir
-	lock   interface{ Close() error }
-	sealer *seal.Sealer
-	key    *seal.StoreKey
-	cat    *catalog.Catalog
-	wal    *wal.WAL
-	cache  *cache
-	log    *slog.Logger
-	clock  clock.Clock
-	takers sync.Pool
+	opt     Options
+	fs      *vfs.Dir
+	lock    interface{ Close() error }
+	sealer  *seal.Sealer
+	key     *seal.StoreKey
+	cat     *catalog.Catalog
+	wal     *wal.WAL
+	ledger  *ledger.Ledger
+	cache   *cache
+	readers *readers
+	columns *columnCache
+	log     *slog.Logger
+	clock   clock.Clock
+	takers  sync.Pool
 
 	// gate is held for reading while an Append is between the WAL and the
 	// head, and for writing to take the head away: so a WAL file that is done
 	// with holds nothing that the head has yet to get.
 	gate   sync.RWMutex
 	sealMu sync.Mutex // one seal at a time
+
+	commitMu sync.Mutex // one change of ledger and catalog at a time
 
 	mu        sync.Mutex
 	heads     map[headKey]*head
@@ -132,11 +139,20 @@ type Store struct {
 	batches   map[string]catalog.Batch  // accepted, not yet in the catalog
 	names     map[string]struct{}       // groups
 	closed    bool
-	failed    error // of the WAL; stays
+	failed    error // of the WAL or a commit; stays
+	full      bool  // the disk has no room for more records
 
-	kick chan struct{}
-	stop context.CancelFunc
-	done chan struct{}
+	changed map[string]struct{} // groups that may have segments to merge
+
+	compactMu sync.Mutex // one merge at a time
+
+	kick  chan struct{} // the head is due
+	merge chan struct{} // segments were added
+	stop  context.CancelFunc
+	done  sync.WaitGroup // the background
+
+	// step is called at moments after which a crash must not matter; tests use it.
+	step func(what string)
 }
 
 type headKey struct {
@@ -164,6 +180,9 @@ func open(ctx context.Context, opt Options) (_ *Store, rep Replayed, err error) 
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
+	if opt.Version == "" {
+		opt.Version = "unknown"
+	}
 	if opt.SealBytes == 0 {
 		opt.SealBytes = DefaultSealBytes
 	}
@@ -181,10 +200,12 @@ func open(ctx context.Context, opt Options) (_ *Store, rep Replayed, err error) 
 		return nil, rep, err
 	}
 	s := &Store{
-		opt: opt, fs: fsys, log: opt.Logger, clock: opt.Clock, cache: newCache(opt.CacheBytes),
+		opt: opt, fs: fsys, log: opt.Logger, clock: opt.Clock, cache: newCache(opt.CacheBytes), columns: newColumnCache(opt.CacheBytes),
 		heads: map[headKey]*head{}, segments: map[string]*groupSegments{}, inflight: map[string]chan struct{}{},
-		batches: map[string]catalog.Batch{}, names: map[string]struct{}{}, kick: make(chan struct{}, 1), done: make(chan struct{}),
+		batches: map[string]catalog.Batch{}, names: map[string]struct{}{}, kick: make(chan struct{}, 1),
+		changed: map[string]struct{}{}, merge: make(chan struct{}, 1), step: func(string) {},
 	}
+	s.readers = newReaders(s, DefaultOpenSegments)
 	s.takers.New = func() any { t := opt.Format.Taker(); return &t }
 	defer func() {
 		if err != nil {
@@ -201,7 +222,7 @@ func open(ctx context.Context, opt Options) (_ *Store, rep Replayed, err error) 
 	if err := vfs.MakeDir(fsys, segmentDir, 0o700); err != nil {
 		return nil, rep, err
 	}
-	if s.cat, err = catalog.Open(filepath.Join(opt.Dir, "catalog.db"), s.key); err != nil {
+	if err := s.openCatalog(); err != nil {
 		return nil, rep, err
 	}
 	if err := s.loadSegments(); err != nil {
@@ -238,11 +259,19 @@ func open(ctx context.Context, opt Options) (_ *Store, rep Replayed, err error) 
 	if err := s.wal.Remove(through); err != nil {
 		return nil, rep, err
 	}
+	if err := s.commit(catalog.Change{}, []ledger.Event{ledger.Started{Version: opt.Version}}, nil); err != nil {
+		return nil, rep, err
+	}
 	bg, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
-	go s.background(bg)
+	s.done.Go(func() { s.background(bg) })
+	if !opt.NoCompaction {
+		s.done.Go(func() { s.compactor(bg) })
+	}
 	return s, rep, nil
 }
+
+const catalogName = "catalog.db"
 
 // openStoreKey opens the store key, or makes one in a directory that has no
 // store yet.
@@ -251,7 +280,7 @@ func openStoreKey(fsys vfs.FS, p seal.Provider) (*seal.StoreKey, error) {
 	if _, err := fsys.Stat(name); err == nil {
 		return seal.OpenStoreKey(fsys, name, p)
 	}
-	for _, n := range []string{"catalog.db", segmentDir, "wal"} {
+	for _, n := range []string{catalogName, segmentDir, "wal", ledgerDir} {
 		if _, err := fsys.Stat(n); err == nil {
 			return nil, fmt.Errorf("%s is missing although %s is there: put it back from a backup; without it nothing here can be read", name, n)
 		}
@@ -259,19 +288,45 @@ func openStoreKey(fsys vfs.FS, p seal.Provider) (*seal.StoreKey, error) {
 	return seal.CreateStoreKey(fsys, name, p)
 }
 
+// openCatalog opens the catalog and the ledger, which must belong together.
+func (s *Store) openCatalog() error {
+	if _, err := s.fs.Stat(catalogName); errors.Is(err, fs.ErrNotExist) {
+		// An empty one would disown what is there.
+		for _, n := range []string{segmentDir, ledgerDir} {
+			if list, err := s.fs.ReadDir(n); err == nil && len(list) > 0 {
+				return fmt.Errorf("%s is missing although %s is not empty: put it back from a backup, or make it again with `trailward restore --rebuild-catalog`", catalogName, n)
+			}
+		}
+	}
+	var err error
+	if s.cat, err = catalog.Open(filepath.Join(s.opt.Dir, catalogName), s.key); err != nil {
+		return err
+	}
+	head, err := s.cat.LedgerHead()
+	if err != nil {
+		return err
+	}
+	if s.ledger, err = ledger.Open(ledger.Options{FS: s.fs, Dir: ledgerDir, Keys: s.key, Clock: s.clock, Committed: head}); err != nil {
+		return err
+	}
+	if what := s.ledger.Rebuilt(); what != "" {
+		s.log.Warn("the ledger: " + what)
+	}
+	return nil
+}
+
 func (s *Store) release() {
 	if s.wal != nil {
 		s.wal.Close()
+	}
+	if s.ledger != nil {
+		s.ledger.Close()
 	}
 	if s.cat != nil {
 		s.cat.Close()
 	}
 	s.cache.close()
-	for _, g := range s.segments {
-		for _, p := range g.list {
-			p.close()
-		}
-	}
+	s.readers.closeAll()
 	if s.lock != nil {
 		s.lock.Close()
 	}
@@ -289,8 +344,9 @@ func (s *Store) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	s.stop()
-	<-s.done
+	s.done.Wait()
 	err := s.Seal()
+	err = errors.Join(err, s.commit(catalog.Change{}, []ledger.Event{ledger.Stopped{}}, nil))
 	s.gate.Lock() // no Append is under way any more
 	defer s.gate.Unlock()
 	s.mu.Lock()
@@ -299,317 +355,8 @@ func (s *Store) Close() error {
 	return err
 }
 
-// CheckName reports what is wrong with the name of a group or stream. Names
-// never become paths, so nothing but length and controls is refused.
-func CheckName(what, name string) error {
-	switch {
-	case name == "":
-		return fmt.Errorf("%s name is empty", what)
-	case len(name) > MaxName:
-		return fmt.Errorf("%s name has %d bytes, the limit is %d", what, len(name), MaxName)
-	case !utf8.ValidString(name):
-		return fmt.Errorf("%s name is not UTF-8", what)
-	case strings.ContainsFunc(name, unicode.IsControl):
-		return fmt.Errorf("%s name has a control character", what)
-	}
-	return nil
-}
-
-// Batch is what one Append adds.
-type Batch struct {
-	Group   string
-	Records []trailward.Record // their bytes are the caller's again when Append returns
-	// ID makes sending the batch again safe: with Principal, Group and Stream
-	// it names the batch, and Body is the hash of what was sent.
-	ID, Principal, Stream string
-	Body                  [32]byte
-}
-
-func (b *Batch) key() []byte {
-	if b.ID == "" {
-		return nil
-	}
-	var k []byte
-	for _, p := range []string{b.Principal, b.Group, b.Stream, b.ID} {
-		k = putString(k, p)
-	}
-	return k
-}
-
-// Result says what became of the records of a batch or load.
-type Result struct {
-	Records    int64 // new ones
-	Bytes      int64 // of the new ones
-	Duplicates int64 // stored before
-	Conflicts  int64 // new ones whose natural key was known, with other content
-	Kinds      map[trailward.Kind]int64
-}
-
-func (r *Result) add(rec *trailward.Record, conflict bool) {
-	r.Records++
-	r.Bytes += int64(len(rec.Raw))
-	if conflict {
-		r.Conflicts++
-	}
-	if r.Kinds == nil {
-		r.Kinds = map[trailward.Kind]int64{}
-	}
-	r.Kinds[rec.Kind]++
-}
-
-// Append stores a batch. When it returns without an error the records are
-// durable; with one, they may or may not be, and sending the batch again with
-// its id is safe.
-func (s *Store) Append(ctx context.Context, b *Batch) (Result, error) {
-	var res Result
-	if err := CheckName("group", b.Group); err != nil {
-		return res, err
-	}
-	taker := s.takers.Get().(*func(*trailward.Record) shape.Taken)
-	defer s.takers.Put(taker)
-	taken := takeAll(b.Records, *taker)
-
-	s.gate.RLock()
-	defer s.gate.RUnlock()
-	e := &entry{group: b.Group, batchKey: b.key(), body: b.Body, total: int64(len(b.Records)), arrival: s.clock.Now().UnixNano()}
-	fresh, held, err := s.admit(ctx, b, e, taken, &res)
-	defer s.letGo(held)
-	if err != nil {
-		return Result{}, err
-	}
-	if fresh == nil {
-		// Sent before. It was in the head, and thus durable, before it was seen.
-		return res, nil
-	}
-	if len(fresh) > 0 || len(e.batchKey) > 0 {
-		for _, i := range fresh {
-			b.Records[i].Group, b.Records[i].Arrival = b.Group, e.arrival
-			e.records = append(e.records, b.Records[i])
-		}
-		if _, err := s.wal.Append(ctx, e.encode(nil)); err != nil {
-			if errors.Is(err, wal.ErrFailed) {
-				s.mu.Lock()
-				s.failed = err
-				s.mu.Unlock()
-			}
-			return Result{}, walError(err)
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, i := range fresh {
-		s.addToHead(&b.Records[i], taken[i])
-	}
-	if len(e.batchKey) > 0 {
-		s.batches[string(e.batchKey)] = catalog.Batch{Key: e.batchKey, Body: e.body, Records: e.total, Accepted: e.arrival}
-	}
-	if s.headBytes >= s.opt.SealBytes {
-		select {
-		case s.kick <- struct{}{}:
-		default:
-		}
-	}
-	return res, nil
-}
-
-func walError(err error) error {
-	switch {
-	case errors.Is(err, wal.ErrNoSpace):
-		return fmt.Errorf("%w: %w", ErrNoSpace, err)
-	case errors.Is(err, wal.ErrClosed):
-		return fmt.Errorf("%w: %w", ErrClosed, err)
-	}
-	return err
-}
-
-// takeAll takes records apart and keeps what the taker would reuse.
-func takeAll(recs []trailward.Record, take func(*trailward.Record) shape.Taken) []shape.Taken {
-	out := make([]shape.Taken, len(recs))
-	var headers [][]byte
-	var arena []byte
-	for i := range recs {
-		t := take(&recs[i])
-		if cap(headers)-len(headers) < len(t.Values) {
-			headers = make([][]byte, 0, max(1024, len(t.Values)))
-		}
-		at := len(headers)
-		for _, v := range t.Values {
-			if cap(arena)-len(arena) < len(v) {
-				arena = make([]byte, 0, max(64<<10, len(v)))
-			}
-			from := len(arena)
-			arena = append(arena, v...)
-			headers = append(headers, arena[from:len(arena):len(arena)])
-		}
-		out[i] = shape.Taken{Shape: t.Shape, Values: headers[at:len(headers):len(headers)]}
-	}
-	return out
-}
-
-// admit decides which records of a batch are new. It returns their numbers,
-// nil when the whole batch was sent before, and the keys that it holds against
-// others until letGo. It waits for others that hold the same keys.
-func (s *Store) admit(ctx context.Context, b *Batch, e *entry, taken []shape.Taken, res *Result) (fresh []int, held map[string]chan struct{}, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	held = map[string]chan struct{}{}
-	// Whoever meets a key that another holds gives up all that it holds, waits
-	// and begins anew, so that two batches cannot wait for each other.
-	for {
-		*res = Result{}
-		fresh = fresh[:0:0]
-		if s.closed {
-			return nil, held, ErrClosed
-		}
-		if s.headBytes > maxHeads*s.opt.SealBytes {
-			return nil, held, ErrOverloaded
-		}
-		var wait chan struct{}
-		hold := func(k string) bool {
-			if held[k] != nil {
-				return true
-			}
-			if wait = s.inflight[k]; wait != nil {
-				return false
-			}
-			held[k] = make(chan struct{})
-			s.inflight[k] = held[k]
-			return true
-		}
-		ok := true
-		if len(e.batchKey) > 0 {
-			if ok = hold("b" + string(e.batchKey)); ok {
-				old, known := s.batches[string(e.batchKey)]
-				if !known {
-					if old, known, err = s.cat.Batch(e.batchKey); err != nil {
-						return nil, held, err
-					}
-				}
-				if known {
-					if old.Body != e.body {
-						return nil, held, ErrBatchConflict
-					}
-					res.Duplicates = int64(len(b.Records))
-					return nil, held, nil
-				}
-			}
-		}
-		fresh = make([]int, 0, len(b.Records))
-		mine := map[string][]int{} // the batch's own new records by natural key, to find doubles within it
-		for i := 0; ok && i < len(b.Records); i++ {
-			r := &b.Records[i]
-			keyPaths := s.opt.Format.KeyPaths(r.Kind)
-			if len(keyPaths) == 0 {
-				fresh = append(fresh, i)
-				res.add(r, false)
-				continue
-			}
-			k, keyed := segment.KeyOf(keyPaths, taken[i])
-			if !keyed {
-				fresh = append(fresh, i)
-				res.add(r, false)
-				continue
-			}
-			k = "k" + string(r.Kind) + "\x00" + b.Group + "\x00" + k
-			if ok = hold(k); !ok {
-				break
-			}
-			key, content, err := s.same(b.Group, r, taken[i])
-			if err != nil {
-				return nil, held, err
-			}
-			for _, j := range mine[k] {
-				key, content = true, content || s.sameContent(r)(b.Records[j].Raw)
-			}
-			if content {
-				res.Duplicates++
-				continue
-			}
-			mine[k] = append(mine[k], i)
-			fresh = append(fresh, i)
-			res.add(r, key)
-		}
-		if ok {
-			return fresh, held, nil
-		}
-		s.letGoLocked(held)
-		s.mu.Unlock()
-		select {
-		case <-wait:
-			s.mu.Lock()
-		case <-ctx.Done():
-			s.mu.Lock()
-			return nil, held, ctx.Err()
-		}
-	}
-}
-
-func (s *Store) letGo(held map[string]chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.letGoLocked(held)
-}
-
-func (s *Store) letGoLocked(held map[string]chan struct{}) {
-	for k, ch := range held {
-		close(ch)
-		delete(s.inflight, k)
-	}
-	clear(held)
-}
-
-// sameContent returns what compares a stored record of r's key with r.
-func (s *Store) sameContent(r *trailward.Record) func(raw []byte) bool {
-	want := s.opt.Format.Content(r.Kind, r.Raw)
-	return func(raw []byte) bool { return string(s.opt.Format.Content(r.Kind, raw)) == string(want) }
-}
-
-// same reports whether a record of r's natural key is stored in the group, and
-// whether one of those has r's content. s.mu is held.
-func (s *Store) same(group string, r *trailward.Record, t shape.Taken) (key, content bool, err error) {
-	same := s.sameContent(r)
-	seen := func(k, c bool) bool {
-		key = key || k
-		content = c
-		return c
-	}
-	if h := s.heads[headKey{group, r.Kind}]; h != nil {
-		if seen(h.active.Same(t, same)) {
-			return
-		}
-		for _, p := range h.frozen {
-			if seen(p.b.Same(t, same)) {
-				return
-			}
-		}
-	}
-	for _, p := range s.sealing {
-		if p.b.Group == group && p.b.Kind == r.Kind && seen(p.b.Same(t, same)) {
-			return
-		}
-	}
-	for _, p := range s.segments[group].at(r.Time) {
-		if p.info.Kind != r.Kind {
-			continue
-		}
-		rd, err := p.open()
-		if err != nil {
-			return key, false, err
-		}
-		k, c, err := rd.Same(t, same)
-		if err != nil {
-			return key, false, fmt.Errorf("segment %s: %w", p.info.ID, err)
-		}
-		if seen(k, c) {
-			return key, true, nil
-		}
-	}
-	return key, false, nil
-}
-
 // background seals the head when it is due.
 func (s *Store) background(ctx context.Context) {
-	defer close(s.done)
 	for {
 		t := s.clock.NewTimer(time.Second)
 		select {
@@ -629,56 +376,6 @@ func (s *Store) background(ctx context.Context) {
 			}
 		}
 	}
-}
-
-// Groups returns the names of all groups, sorted.
-func (s *Store) Groups() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := make([]string, 0, len(s.names))
-	for n := range s.names {
-		out = append(out, n)
-	}
-	slices.Sort(out)
-	return out
-}
-
-// GroupInfo is what a group holds.
-type GroupInfo struct {
-	Name           string
-	Streams        int64
-	Records, Bytes int64 // Bytes as the records came
-	First, Last    int64 // event times, ns
-}
-
-// GroupInfos returns what every group holds, by name.
-func (s *Store) GroupInfos() ([]GroupInfo, error) {
-	snap, err := s.Snapshot(Selection{})
-	if err != nil {
-		return nil, err
-	}
-	defer snap.Close()
-	var out []GroupInfo
-	streams := map[string]struct{}{}
-	for _, p := range snap.Parts() { // by group
-		if len(out) == 0 || out[len(out)-1].Name != p.Group() {
-			out = append(out, GroupInfo{Name: p.Group(), First: p.FirstTime(), Last: p.LastTime()})
-			clear(streams)
-		}
-		g := &out[len(out)-1]
-		g.Records += p.Rows()
-		g.Bytes += p.RawBytes()
-		g.First, g.Last = min(g.First, p.FirstTime()), max(g.Last, p.LastTime())
-		names, err := p.Streams()
-		if err != nil {
-			return nil, err
-		}
-		for _, n := range names {
-			streams[n] = struct{}{}
-		}
-		g.Streams = int64(len(streams))
-	}
-	return out, nil
 }
 
 // Ready says why the store cannot take records now; nil: it can.

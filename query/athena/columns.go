@@ -86,7 +86,7 @@ var systemNames = map[string]string{
 
 var systemTypes = map[string]kind{
 	"@timestamp": kTime, "@ingestionTime": kTime, "@log": kText, "@logStream": kText,
-	"@message": kJSON, "@ptr": kPtr, "@kind": kText,
+	"@message": kText, "@ptr": kPtr, "@kind": kText,
 }
 
 var specs = []spec{{

@@ -1,7 +1,8 @@
-// Package catalog knows what the store holds: which segments exist, which
-// files were read, which batches were accepted, and up to where the WAL has
-// become segments. One SQLite database; one transaction for each change, so
-// that what belongs together appears together or not at all.
+// Package catalog knows what the store holds: which segments exist and which
+// are dead, which files were read, which batches were accepted, what is set for
+// groups, and up to where the WAL has become segments and the ledger was
+// agreed to. One SQLite database; one transaction for each change, so that what
+// belongs together appears together or not at all.
 //
 // It gives nothing away: every value is a sealed blob and every look-up key a
 // keyed hash, so the database shows how many segments, files and batches there
@@ -18,11 +19,14 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"trailward"
+	"trailward/store/ledger"
 	"trailward/store/segment"
 )
 
@@ -33,20 +37,37 @@ type Keys interface {
 	Hash(context string, data ...[]byte) [32]byte
 }
 
-// Segment is the catalog's entry of one segment.
+// Segment is the catalog's entry of one segment. All of it follows from the
+// segment itself, so that a lost catalog can be made again: see [Describe].
 type Segment struct {
 	ID           string         `json:"-"`
-	Group        string         `json:"group"`
-	Kind         trailward.Kind `json:"kind"`
-	Rows         int64          `json:"rows"`
-	RawBytes     int64          `json:"raw_bytes"` // of the records as they came
-	Size         int64          `json:"size"`      // of the object on disk
-	FirstTime    int64          `json:"first_time"`
-	LastTime     int64          `json:"last_time"` // event time, ns, inclusive
-	FirstArrival int64          `json:"first_arrival"`
-	LastArrival  int64          `json:"last_arrival"`
-	// Fields is without chunks: those are read from the segment.
-	Fields []segment.Field `json:"fields"`
+	Group        string         `json:"g"`
+	Kind         trailward.Kind `json:"k"`
+	Rows         int64          `json:"n"`
+	RawBytes     int64          `json:"b"`  // of the records as they came
+	Size         int64          `json:"s"`  // of the object on disk
+	FirstTime    int64          `json:"f"`  // event time, ns since the Unix epoch
+	LastTime     int64          `json:"l"`  // inclusive
+	FirstArrival int64          `json:"fa"` // ns since the Unix epoch
+	LastArrival  int64          `json:"la"`
+	// Fields is in order of path, without chunks: those are read from the
+	// segment. Segments with equal fields share the list; it is not changed.
+	Fields []segment.Field `json:"-"`
+}
+
+// Describe returns the entry of a segment with the meta data m, which is size
+// bytes long on disk.
+func Describe(id string, size int64, m *segment.Meta) Segment {
+	s := Segment{
+		ID: id, Group: m.Group, Kind: m.Kind, Rows: m.Rows, RawBytes: m.RawBytes, Size: size,
+		FirstTime: m.FirstTime, LastTime: m.LastTime, FirstArrival: m.FirstArrival, LastArrival: m.LastArrival,
+		Fields: make([]segment.Field, len(m.Fields)),
+	}
+	for i, f := range m.Fields {
+		s.Fields[i] = segment.Field{Path: f.Path, Column: f.Column, Type: f.Type, Digits: f.Digits}
+	}
+	slices.SortFunc(s.Fields, func(a, b segment.Field) int { return strings.Compare(a.Path, b.Path) })
+	return s
 }
 
 // File says how far a logical file was read into a group.
@@ -69,15 +90,54 @@ type Batch struct {
 	Accepted int64    `json:"accepted"` // ns since the Unix epoch
 }
 
+// Group is what is set for a log group.
+type Group struct {
+	Name string `json:"name"`
+	// Retention is how long records are kept after their arrival: 0 for the
+	// default, [Never] for ever.
+	Retention time.Duration `json:"retention,omitempty"`
+	// Hold, when set, keeps every record of the group whatever its retention.
+	Hold *Hold `json:"hold,omitempty"`
+}
+
+// Never is the retention of a group that keeps its records for ever.
+const Never time.Duration = -1
+
+// Hold is a legal hold.
+type Hold struct {
+	Reason string `json:"reason"`
+	Since  int64  `json:"since"` // ns since the Unix epoch
+}
+
 // Change is one transaction.
 type Change struct {
+	// Reserve are the ids of segments about to be written. They are dead until
+	// they are added, so that after a crash it is known that their files may go.
+	Reserve []string
 	Add     []Segment
-	Remove  []string // segment ids
+	// Remove are the ids of segments that are dead from now on: their files
+	// are to be removed.
+	Remove []string
+	// Forget are the ids of dead segments whose files are gone.
+	Forget  []string
 	Files   []File
 	Batches []Batch
+	Groups  []Group
 	// WALThrough, when not 0, says that every record in WAL files up to this
 	// number is in a segment.
 	WALThrough uint64
+	// Ledger, when set, is the ledger's head: entries behind it were never
+	// agreed to.
+	Ledger *ledger.Head
+	// Clock, when set, is where the retention clock stands.
+	Clock *Clock
+}
+
+// Clock is the clock that retention goes by: it follows the machine's, but
+// never back, and in bounded steps.
+type Clock struct {
+	Now  int64 `json:"now"`  // where it stands, ns since the Unix epoch
+	Wall int64 `json:"wall"` // where the machine's clock stood when it was last moved
 }
 
 // Catalog is an open catalog. It is safe for concurrent use.
@@ -91,18 +151,31 @@ const schemaVersion = 1
 
 const schema = `
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS segments (id TEXT PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS segments (id TEXT PRIMARY KEY, fields BLOB NOT NULL, entry BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS segments_fields ON segments (fields);
+CREATE TABLE IF NOT EXISTS fields (key BLOB PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dead (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (head BLOB NOT NULL, name BLOB NOT NULL, entry BLOB NOT NULL, PRIMARY KEY (head, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS batches (key BLOB PRIMARY KEY, day INTEGER NOT NULL, entry BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS batches_day ON batches (day);
+CREATE TABLE IF NOT EXISTS groups (key BLOB PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID;
 `
 
 // The contexts of sealed values and hashes.
 const (
 	ctxMeta    = "catalog meta "
 	ctxSegment = "catalog segment "
+	ctxFields  = "catalog fields "
 	ctxFile    = "catalog file "
 	ctxBatch   = "catalog batch "
+	ctxGroup   = "catalog group "
+)
+
+// The names in the table meta.
+const (
+	metaWAL    = "wal_through"
+	metaLedger = "ledger"
+	metaClock  = "clock"
 )
 
 // Open opens the catalog in the file at path, which it makes when it is not
@@ -160,100 +233,6 @@ func (c *Catalog) open(context string, b []byte, v any) error {
 	return json.Unmarshal(p, v)
 }
 
-// Segments returns every segment, by id.
-func (c *Catalog) Segments() ([]Segment, error) {
-	rows, err := c.db.Query("SELECT id, entry FROM segments ORDER BY id")
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	var out []Segment
-	for rows.Next() {
-		var s Segment
-		var b []byte
-		if err := rows.Scan(&s.ID, &b); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		if err := c.open(ctxSegment+s.ID, b, &s); err != nil {
-			return nil, fmt.Errorf("read catalog entry of segment %s: %w", s.ID, err)
-		}
-		out = append(out, s)
-	}
-	return out, rows.Err()
-}
-
-// WALThrough returns up to which WAL file every record is in a segment.
-func (c *Catalog) WALThrough() (uint64, error) {
-	var b []byte
-	err := c.db.QueryRow("SELECT value FROM meta WHERE name = 'wal_through'").Scan(&b)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("read catalog: %w", err)
-	}
-	var n uint64
-	if err := c.open(ctxMeta+"wal_through", b, &n); err != nil {
-		return 0, fmt.Errorf("read catalog: WAL position: %w", err)
-	}
-	return n, nil
-}
-
-func (c *Catalog) headKey(group string, head [32]byte) []byte {
-	h := c.keys.Hash(ctxFile+"head", []byte(group), head[:])
-	return h[:]
-}
-
-func (c *Catalog) fileContext(head, name []byte) string {
-	return ctxFile + hex.EncodeToString(head) + hex.EncodeToString(name)
-}
-
-// Files returns the files read into a group that begin alike.
-func (c *Catalog) Files(group string, head [32]byte) ([]File, error) {
-	key := c.headKey(group, head)
-	rows, err := c.db.Query("SELECT name, entry FROM files WHERE head = ?", key)
-	if err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
-	}
-	defer rows.Close()
-	var out []File
-	for rows.Next() {
-		var name, b []byte
-		var f File
-		if err := rows.Scan(&name, &b); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		if err := c.open(c.fileContext(key, name), b, &f); err != nil {
-			return nil, fmt.Errorf("read catalog: entry of a file: %w", err)
-		}
-		out = append(out, f)
-	}
-	return out, rows.Err()
-}
-
-func (c *Catalog) batchKey(key []byte) []byte {
-	h := c.keys.Hash(ctxBatch+"key", key)
-	return h[:]
-}
-
-// Batch returns the accepted batch of a key.
-func (c *Catalog) Batch(key []byte) (b Batch, ok bool, err error) {
-	k := c.batchKey(key)
-	var e []byte
-	err = c.db.QueryRow("SELECT entry FROM batches WHERE key = ?", k).Scan(&e)
-	if errors.Is(err, sql.ErrNoRows) {
-		return b, false, nil
-	}
-	if err != nil {
-		return b, false, fmt.Errorf("read catalog: %w", err)
-	}
-	if err := c.open(ctxBatch+hex.EncodeToString(k), e, &b); err != nil {
-		return b, false, fmt.Errorf("read catalog: entry of a batch: %w", err)
-	}
-	b.Key = key
-	return b, true, nil
-}
-
 // Apply makes a change, durably and as a whole.
 func (c *Catalog) Apply(ch Change) (err error) {
 	defer func() {
@@ -266,22 +245,23 @@ func (c *Catalog) Apply(ch Change) (err error) {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
-	for _, s := range ch.Add {
-		for i := range s.Fields {
-			if s.Fields[i].Chunks != nil {
-				return errors.New("a segment's fields carry chunks")
-			}
-		}
-		b, err := c.seal(ctxSegment+s.ID, s)
-		if err != nil {
+	for _, id := range ch.Reserve {
+		if _, err := tx.Exec("INSERT INTO dead (id) VALUES (?)", id); err != nil {
 			return err
 		}
-		if _, err := tx.Exec("INSERT INTO segments (id, entry) VALUES (?, ?)", s.ID, b); err != nil {
+	}
+	for _, s := range ch.Add {
+		if err := c.add(tx, s); err != nil {
 			return err
 		}
 	}
 	for _, id := range ch.Remove {
-		if _, err := tx.Exec("DELETE FROM segments WHERE id = ?", id); err != nil {
+		if err := c.remove(tx, id); err != nil {
+			return err
+		}
+	}
+	for _, id := range ch.Forget {
+		if _, err := tx.Exec("DELETE FROM dead WHERE id = ?", id); err != nil {
 			return err
 		}
 	}
@@ -306,16 +286,92 @@ func (c *Catalog) Apply(ch Change) (err error) {
 			return err
 		}
 	}
-	if ch.WALThrough != 0 {
-		b, err := c.seal(ctxMeta+"wal_through", ch.WALThrough)
+	for _, g := range ch.Groups {
+		h := c.keys.Hash(ctxGroup+"name", []byte(g.Name))
+		b, err := c.seal(ctxGroup+hex.EncodeToString(h[:]), g)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('wal_through', ?)", b); err != nil {
+		if _, err := tx.Exec("INSERT OR REPLACE INTO groups (key, entry) VALUES (?, ?)", h[:], b); err != nil {
+			return err
+		}
+	}
+	if ch.WALThrough != 0 {
+		if err := c.setMeta(tx, metaWAL, ch.WALThrough); err != nil {
+			return err
+		}
+	}
+	if ch.Ledger != nil {
+		if err := c.setMeta(tx, metaLedger, ch.Ledger); err != nil {
+			return err
+		}
+	}
+	if ch.Clock != nil {
+		if err := c.setMeta(tx, metaClock, ch.Clock); err != nil {
 			return err
 		}
 	}
 	return tx.Commit()
+}
+
+func (c *Catalog) setMeta(tx *sql.Tx, name string, v any) error {
+	b, err := c.seal(ctxMeta+name, v)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", name, b)
+	return err
+}
+
+func (c *Catalog) add(tx *sql.Tx, s Segment) error {
+	for i := range s.Fields {
+		if s.Fields[i].Chunks != nil {
+			return fmt.Errorf("fields of segment %s carry chunks", s.ID)
+		}
+	}
+	list, err := json.Marshal(s.Fields)
+	if err != nil {
+		return err
+	}
+	key := c.keys.Hash(ctxFields+"list", list)
+	var known int
+	if err := tx.QueryRow("SELECT count(*) FROM fields WHERE key = ?", key[:]).Scan(&known); err != nil {
+		return err
+	}
+	if known == 0 {
+		b, err := c.keys.SealBlob(ctxFields+hex.EncodeToString(key[:]), list)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec("INSERT INTO fields (key, entry) VALUES (?, ?)", key[:], b); err != nil {
+			return err
+		}
+	}
+	b, err := c.seal(segmentContext(s.ID, key[:]), s)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec("INSERT INTO segments (id, fields, entry) VALUES (?, ?, ?)", s.ID, key[:], b); err != nil {
+		return err
+	}
+	_, err = tx.Exec("DELETE FROM dead WHERE id = ?", s.ID)
+	return err
+}
+
+func (c *Catalog) remove(tx *sql.Tx, id string) error {
+	var key []byte
+	err := tx.QueryRow("DELETE FROM segments WHERE id = ? RETURNING fields", id).Scan(&key)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("segment %s is not in it", id)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec("DELETE FROM fields WHERE key = ? AND NOT EXISTS (SELECT 1 FROM segments WHERE fields = ?)", key, key); err != nil {
+		return err
+	}
+	_, err = tx.Exec("INSERT INTO dead (id) VALUES (?)", id)
+	return err
 }
 
 // ForgetBatches forgets batches accepted on days before t.

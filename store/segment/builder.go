@@ -13,6 +13,7 @@
 package segment
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math"
 	"slices"
@@ -21,6 +22,7 @@ import (
 
 	"trailward"
 	"trailward/shape"
+	"trailward/store/ledger"
 )
 
 // Limits of a segment.
@@ -47,6 +49,8 @@ const (
 	colRaw     = "@raw" // the bytes of a record whose shape is verbatim
 	// AttrPrefix begins the path of an attribute's column.
 	AttrPrefix = "@attr."
+	// ShapePath is the path of the column of the shapes' numbers.
+	ShapePath = colShape
 )
 
 // Builder collects the records of one segment. It is not safe for concurrent use.
@@ -58,8 +62,9 @@ type Builder struct {
 	opaque  func(string) bool
 	rows    int
 	rawSize int64
-	times   []int64 // event time, ns
-	arrival []int64 // ns
+	times   []int64       // event time, ns
+	arrival []int64       // ns
+	sums    []ledger.Hash // of the bytes, for the leaves of the tree
 	sorted  bool
 	shapes  []*shape.Shape
 	byPtr   map[*shape.Shape]shapeInfo
@@ -105,7 +110,7 @@ func (b *Builder) RawSize() int64 { return b.rawSize }
 
 // Memory returns about how many bytes the builder takes.
 func (b *Builder) Memory() int64 {
-	m := int64(8*cap(b.times)+8*cap(b.arrival)+4*cap(b.shapeOf)+4*cap(b.earlier)) + 24*int64(len(b.keys))
+	m := int64(8*cap(b.times)+8*cap(b.arrival)+sha256.Size*cap(b.sums)+4*cap(b.shapeOf)+4*cap(b.earlier)) + 24*int64(len(b.keys))
 	for _, c := range b.cols {
 		m += c.memory()
 	}
@@ -128,6 +133,11 @@ func (b *Builder) TimeRange() (first, last int64) {
 
 // Add adds a record that t takes apart. The builder copies what it keeps.
 func (b *Builder) Add(r *trailward.Record, t shape.Taken) {
+	b.add(r, t, sha256.Sum256(r.Raw))
+}
+
+// add is Add with the SHA-256 of the record's bytes.
+func (b *Builder) add(r *trailward.Record, t shape.Taken, sum ledger.Hash) {
 	info, ok := b.byPtr[t.Shape]
 	if !ok {
 		t, info = b.learn(r, t)
@@ -156,6 +166,7 @@ func (b *Builder) Add(r *trailward.Record, t shape.Taken) {
 	}
 	b.times = append(b.times, r.Time)
 	b.arrival = append(b.arrival, r.Arrival)
+	b.sums = append(b.sums, sum)
 	b.rawSize += int64(len(r.Raw))
 	if len(b.keyPaths) > 0 {
 		before := int32(-1)
@@ -337,7 +348,7 @@ func (b *Builder) Merge(o *Builder) error {
 				r.Attrs = append(r.Attrs, trailward.Attr{Name: name, Value: string(v)})
 			}
 		}
-		b.Add(&r, shape.Taken{Shape: s, Values: values})
+		b.add(&r, shape.Taken{Shape: s, Values: values}, o.sums[row])
 	}
 	return nil
 }

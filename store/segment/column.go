@@ -43,7 +43,8 @@ const (
 	maxDictData = 4 << 20
 )
 
-func (c *column) add(row int, v []byte) {
+// place says that the next value is of the given row.
+func (c *column) place(row int) {
 	if c.rows == nil && row != c.n {
 		c.rows = make([]int32, c.n, 2*c.n+8)
 		for i := range c.rows {
@@ -53,6 +54,10 @@ func (c *column) add(row int, v []byte) {
 	if c.rows != nil {
 		c.rows = append(c.rows, int32(row))
 	}
+}
+
+func (c *column) add(row int, v []byte) {
+	c.place(row)
 	switch c.form {
 	case asInts:
 		if x, ok := canonicalInt(v); ok {

@@ -117,6 +117,29 @@ func (f bloom) has(h uint64) bool {
 	return true
 }
 
+// blockRows is how many rows have a filter of their own in a column whose
+// values hardly repeat.
+const blockRows = 8192
+
+// blockFilters returns the size of the filters of all blocks of n rows.
+func blockFilters(n int) int {
+	size := n / blockRows * len(newBloom(blockRows))
+	if n%blockRows > 0 {
+		size += len(newBloom(n % blockRows))
+	}
+	return size
+}
+
+// inBlock returns the filter of the block that a row of n is in.
+func (f bloom) inBlock(row, n int) bloom {
+	size := len(newBloom(blockRows))
+	from := row / blockRows * size
+	if n-row/blockRows*blockRows < blockRows {
+		return f[from:]
+	}
+	return f[from : from+size]
+}
+
 func (f bloom) valid() error {
 	if len(f)%bloomBlock != 0 {
 		return errors.New("key filter is not a whole number of blocks")

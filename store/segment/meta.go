@@ -1,6 +1,9 @@
 package segment
 
-import "trailward"
+import (
+	"trailward"
+	"trailward/store/ledger"
+)
 
 // Type is how a column stores its values.
 type Type uint8
@@ -21,6 +24,8 @@ type Field struct {
 	Column string     `json:"c,omitempty"` // the column's name; unique without regard to case
 	Type   Type       `json:"t,omitempty"`
 	Digits int        `json:"d,omitempty"` // of a Stamp: 0, 3 or 6
+	Filter [2]int64   `json:"b,omitzero"`  // offset and size, in the filters, of that of the column's values
+	Blocks bool       `json:"k,omitempty"` // it is one filter for each block of 8,192 rows
 	Chunks [][2]int64 `json:"o,omitempty"` // offset and size of its chunk in each row group
 }
 
@@ -48,9 +53,16 @@ type Meta struct {
 	LastTime     int64          `json:"last_time"`  // inclusive
 	FirstArrival int64          `json:"first_arrival"`
 	LastArrival  int64          `json:"last_arrival"`
-	ParquetSize  int64          `json:"parquet_size"`
-	ShapesSize   int64          `json:"shapes_size"` // before compression
-	KeyPaths     []string       `json:"key_paths,omitempty"`
-	Fields       []Field        `json:"fields"`
-	Groups       []Group        `json:"row_groups"`
+	// Root is that of the Merkle tree over the records in the order of the
+	// file, which the ledger has too; Salt is what its leaves are salted with
+	// and Subtrees the roots of its subtrees: see [Meta.Tree].
+	Root        ledger.Hash `json:"root"`
+	Salt        []byte      `json:"salt"`
+	Subtrees    []byte      `json:"subtrees"`
+	ParquetSize int64       `json:"parquet_size"`
+	ShapesSize  int64       `json:"shapes_size"` // before compression
+	KeyPaths    []string    `json:"key_paths,omitempty"`
+	KeyFilter   int64       `json:"key_filter,omitempty"` // size of the filter of natural keys, the first of the filters
+	Fields      []Field     `json:"fields"`
+	Groups      []Group     `json:"row_groups"`
 }

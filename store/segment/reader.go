@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/klauspost/compress/zstd"
+	"github.com/zeebo/xxh3"
 	"trailward"
 	"trailward/shape"
 )
@@ -27,7 +29,12 @@ const maxSection = 256 << 20
 type Reader struct {
 	Meta *Meta
 	r    io.ReaderAt
-	keys bloom
+	keys bloom // of natural keys
+	// The other filters are read when they are first asked for.
+	filtersAt   [2]int64
+	filtersOnce sync.Once
+	filters     bloom
+	filtersErr  error
 
 	shapesAt [2]int64
 	once     sync.Once
@@ -67,15 +74,12 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 		return nil, fmt.Errorf("%w: sections make %d bytes of %d", ErrDamaged, sum, size)
 	}
 	s := &Reader{r: r, shapesAt: [2]int64{n[3], n[0]}}
-	tail := make([]byte, n[1]+n[2])
-	if _, err := r.ReadAt(tail, n[3]+n[0]); err != nil {
+	s.filtersAt = [2]int64{n[3] + n[0], n[1]}
+	tail := make([]byte, n[2])
+	if _, err := r.ReadAt(tail, n[3]+n[0]+n[1]); err != nil {
 		return nil, fmt.Errorf("read segment meta data: %w", err)
 	}
-	s.keys = tail[:n[1]]
-	if err := s.keys.valid(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
-	meta, err := expand(tail[n[1]:])
+	meta, err := expand(tail)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +90,20 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 		return nil, fmt.Errorf("%w: meta data does not fit", ErrDamaged)
 	}
 	s.Meta.ParquetSize = n[3]
+	if s.Meta.KeyFilter < 0 || s.Meta.KeyFilter > n[1] {
+		return nil, fmt.Errorf("%w: key filter does not fit", ErrDamaged)
+	}
+	s.keys = make(bloom, s.Meta.KeyFilter)
+	if _, err := r.ReadAt(s.keys, s.filtersAt[0]); err != nil {
+		return nil, fmt.Errorf("read segment's key filter: %w", err)
+	}
+	if err := s.keys.valid(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
 	for _, f := range s.Meta.Fields {
+		if f.Filter[0] < 0 || f.Filter[1] < 0 || f.Filter[0]+f.Filter[1] > n[1] || f.Filter[1]%bloomBlock != 0 {
+			return nil, fmt.Errorf("%w: filter does not fit", ErrDamaged)
+		}
 		if len(f.Chunks) != len(s.Meta.Groups) {
 			return nil, fmt.Errorf("%w: field without its chunks", ErrDamaged)
 		}
@@ -163,6 +180,129 @@ func (s *Reader) loadShapes() ([]*shape.Shape, error) {
 		}
 	})
 	return s.shapes, s.shapeErr
+}
+
+// filter returns the filter of a column's values, or nil.
+func (s *Reader) filter(f *Field) bloom {
+	if f.Filter[1] == 0 {
+		return nil
+	}
+	s.filtersOnce.Do(func() {
+		s.filters = make(bloom, s.filtersAt[1])
+		_, s.filtersErr = s.r.ReadAt(s.filters, s.filtersAt[0])
+	})
+	if s.filtersErr != nil {
+		return nil
+	}
+	return s.filters[f.Filter[0] : f.Filter[0]+f.Filter[1]]
+}
+
+func (s *Reader) field(path string) *Field {
+	for i := range s.Meta.Fields {
+		if s.Meta.Fields[i].Path == path {
+			return &s.Meta.Fields[i]
+		}
+	}
+	return nil
+}
+
+// mayEqual reports whether a column may hold one of the values, as far as its
+// filter tells: yes where there is none. blocks, if not nil, are the first rows
+// of the only blocks that may.
+func (s *Reader) mayEqual(path string, values []string) (may bool, blocks []int) {
+	f := s.field(path)
+	if f == nil {
+		return false, nil
+	}
+	b := s.filter(f)
+	if b == nil {
+		return true, nil
+	}
+	n := int(s.Meta.Rows)
+	if f.Blocks && len(b) != blockFilters(n) {
+		return true, nil
+	}
+	for _, v := range values {
+		h := xxh3.HashString(v)
+		if !f.Blocks {
+			may = may || b.has(h)
+			continue
+		}
+		for row := 0; row < n; row += blockRows {
+			if b.inBlock(row, n).has(h) && !slices.Contains(blocks, row) {
+				may = true
+				blocks = append(blocks, row)
+			}
+		}
+	}
+	slices.Sort(blocks)
+	return may, blocks
+}
+
+// Picked is the values of some rows of a column.
+type Picked struct{ c *chunk }
+
+// Value returns the value of the i-th row picked. buf is room for a number.
+func (p Picked) Value(i int, buf []byte) ([]byte, bool) {
+	if p.c == nil || p.c.at[i] < 0 {
+		return nil, false
+	}
+	return p.c.value(i, buf), true
+}
+
+// Pick reads the values of a few rows, which ascend, of some columns.
+func (s *Reader) Pick(paths []string, rows []int64) ([]Picked, error) {
+	out := make([]Picked, len(paths))
+	err := s.read(func(d *decoder) error {
+		for i, path := range paths {
+			if s.field(path) == nil {
+				continue
+			}
+			all := &chunk{}
+			left := rows
+			for g, gr := range s.Meta.Groups {
+				var pick []int
+				for len(left) > 0 && left[0] < d.base[g]+gr.Rows {
+					pick = append(pick, int(left[0]-d.base[g]))
+					left = left[1:]
+				}
+				if len(pick) == 0 {
+					continue
+				}
+				c, err := d.column(g, path, pick)
+				if err != nil {
+					return err
+				}
+				all.join(c)
+			}
+			out[i] = Picked{all}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// join adds the values of o behind those of c.
+func (c *chunk) join(o *chunk) {
+	if len(c.at) == 0 {
+		*c = *o
+		return
+	}
+	n, m := len(c.nums), len(c.data)
+	if o.ends != nil {
+		n = len(c.ends)
+	}
+	for _, at := range o.at {
+		if at >= 0 {
+			at += int32(n)
+		}
+		c.at = append(c.at, at)
+	}
+	c.nums = append(c.nums, o.nums...)
+	c.data = append(c.data, o.data...)
+	for _, e := range o.ends {
+		c.ends = append(c.ends, m+e)
+	}
 }
 
 // Same reports whether the segment holds a record of the natural key that t

@@ -17,6 +17,7 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/schema"
 	"github.com/klauspost/compress/zstd"
+	"github.com/zeebo/xxh3"
 )
 
 // Options of [Builder.Write].
@@ -49,6 +50,9 @@ func (b *Builder) Write(w io.Writer, opt Options) (*Meta, error) {
 		m.FirstArrival, m.LastArrival = min(m.FirstArrival, a), max(m.LastArrival, a)
 	}
 	p := b.plan(m)
+	if !opt.Fast {
+		p.addTree()
+	}
 	if err := p.write(cw, opt); err != nil {
 		return nil, fmt.Errorf("write segment of %s: %w", b.Group, err)
 	}
@@ -65,18 +69,12 @@ func (b *Builder) Write(w io.Writer, opt Options) (*Meta, error) {
 	}
 	defer enc.Close()
 	m.ShapesSize = int64(len(shapes))
-	var keys bloom
-	if len(b.keys) > 0 {
-		keys = newBloom(len(b.keys))
-		for h := range b.keys {
-			keys.add(h)
-		}
-	}
+	filters := p.filters(opt)
 	meta, err := json.Marshal(m)
 	if err != nil {
 		return nil, err
 	}
-	sections := [][]byte{enc.EncodeAll(shapes, nil), keys, enc.EncodeAll(meta, nil)}
+	sections := [][]byte{enc.EncodeAll(shapes, nil), filters, enc.EncodeAll(meta, nil)}
 	var trailer []byte
 	for _, s := range sections {
 		if _, err := cw.Write(s); err != nil {
@@ -94,6 +92,60 @@ func (b *Builder) Write(w io.Writer, opt Options) (*Meta, error) {
 		return nil, fmt.Errorf("write segment of %s: %w", b.Group, err)
 	}
 	return m, nil
+}
+
+// filterFrom is how many distinct values a column has at least to get a filter:
+// with fewer, hardly any question can be answered by one.
+const filterFrom = 256
+
+// filters makes the filter of natural keys and those of the columns' values.
+func (p *writePlan) filters(opt Options) bloom {
+	var out bloom
+	if n := len(p.b.keys); n > 0 {
+		f := newBloom(n)
+		for h := range p.b.keys {
+			f.add(h)
+		}
+		out = append(out, f...)
+		p.m.KeyFilter = int64(len(f))
+	}
+	if opt.Fast {
+		return out
+	}
+	for k, c := range p.texts {
+		var f bloom
+		switch {
+		case c.form == asDict && len(c.dict.ends) >= filterFrom:
+			f = newBloom(len(c.dict.ends))
+			for i := range c.dict.ends {
+				f.add(xxh3.Hash(c.dict.value(uint32(i))))
+			}
+		case c.form == asText && c.path != colRaw:
+			// The values hardly repeat, so that a question for one of them wants a
+			// place as well: a filter for each block of rows.
+			f = make(bloom, blockFilters(p.b.rows))
+			if c.rows == nil && p.order == nil {
+				for i := range c.n {
+					f.inBlock(i, p.b.rows).add(xxh3.Hash(c.at(i, nil)))
+				}
+				break
+			}
+			at := p.placeOf()
+			for i := range c.n {
+				row := i
+				if c.rows != nil {
+					row = int(c.rows[i])
+				}
+				f.inBlock(at(row), p.b.rows).add(xxh3.Hash(c.at(i, nil)))
+			}
+		}
+		if f != nil {
+			m := &p.m.Fields[len(p.fixed)+k]
+			m.Filter, m.Blocks = [2]int64{int64(len(out)), int64(len(f))}, c.form == asText
+			out = append(out, f...)
+		}
+	}
+	return out
 }
 
 const trailerSize = 4*8 + 4 + len(trailerMagic)
@@ -277,6 +329,18 @@ func (p *writePlan) write(w io.Writer, opt Options) error {
 		}
 	}
 	return nil
+}
+
+// placeOf returns what gives the place in the file of a builder's row.
+func (p *writePlan) placeOf() func(row int) int {
+	if p.order == nil {
+		return func(row int) int { return row }
+	}
+	at := make([]int32, len(p.order))
+	for place, row := range p.order {
+		at[row] = int32(place)
+	}
+	return func(row int) int { return int(at[row]) }
 }
 
 // row returns the builder's row that stands at place i of the file.

@@ -1,0 +1,297 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"regexp/syntax"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"trailward/query/plan"
+	"trailward/store"
+	"trailward/store/segment"
+)
+
+// A question that singles out few records (one id, a word that hardly occurs)
+// is answered without the engine reading a segment: the part finds the rows,
+// and what the plan needs of them goes into the SQL as values. The plan's own
+// conditions still run over them, so that a part may find too many rows, never
+// too few.
+
+// maxSingled is how many rows may go into a query's SQL.
+const maxSingled = 2000
+
+// maxSearched is how many records are searched for text in columns that are
+// not in memory yet; beyond it the engine, which reads in streams, is better.
+const maxSearched = 20_000_000
+
+// single lets the parts that can find the rows that pass the plan's
+// predicates. Parts without any leave their group.
+func (s *scan) single(ctx context.Context, groups []*partGroup) error {
+	if len(s.preds) == 0 {
+		return nil
+	}
+	var rows int64
+	for _, g := range groups {
+		for _, i := range g.parts {
+			rows += s.parts[i].Rows()
+		}
+	}
+	var mu sync.Mutex
+	total := 0
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.SetLimit(runtime.GOMAXPROCS(0))
+	for _, g := range groups {
+		conds := s.conds(g.schema, rows <= maxSearched)
+		if len(conds) == 0 {
+			continue
+		}
+		for _, i := range g.parts {
+			f, ok := s.parts[i].(store.Finder)
+			if !ok {
+				continue
+			}
+			eg.Go(func() error {
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				rows, ok, err := f.Find(conds, maxSingled)
+				if err != nil {
+					return fmt.Errorf("search segment %s: %w", s.parts[i].ID(), err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if !ok || total+len(rows) > maxSingled {
+					return nil
+				}
+				total += len(rows)
+				if g.found == nil {
+					g.found = map[int][]int64{}
+				}
+				g.found[i] = rows
+				if len(rows) > 0 && s.opened[i] == nil {
+					s.opened[i] = map[string]bool{}
+					s.stats.SegmentsOpened++
+					s.stats.RecordsScanned += s.parts[i].Rows()
+				}
+				return nil
+			})
+		}
+	}
+	if err := eg.Wait(); err != nil {
+		return err
+	}
+	for _, g := range groups {
+		g.parts = slices.DeleteFunc(g.parts, func(i int) bool { _, ok := g.found[i]; return ok })
+	}
+	return nil
+}
+
+// conds says the plan's predicates in terms of a part's columns. What cannot
+// be said is left out.
+func (s *scan) conds(schema *partSchema, search bool) []segment.Cond {
+	var out []segment.Cond
+preds:
+	for _, p := range s.preds {
+		var c segment.Cond
+		for _, a := range p.Any {
+			t, ok := s.test(schema, a, search)
+			if !ok {
+				continue preds
+			}
+			c.Any = append(c.Any, t)
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func (s *scan) test(schema *partSchema, a plan.Atom, search bool) (t segment.Test, ok bool) {
+	switch name := systemName(a.Field); {
+	case name == fieldMessage:
+		t.Message = true
+	case name == fieldLogStream:
+		t.Columns = []string{fieldLogStream}
+	case name != "":
+		return t, false
+	default:
+		e := schema.resolve(a.Field)
+		if e.typ != plan.Null && !e.plain {
+			return t, false
+		}
+		t.Columns = e.cols
+	}
+	switch a.Op {
+	case plan.AtomEqual:
+		if t.Message {
+			return t, false
+		}
+		t.Op, t.Values, t.Loose = segment.Equal, a.Values, !a.Exact
+	case plan.AtomContains:
+		t.Op, t.Values = segment.Contains, a.Values
+	case plan.AtomMatch:
+		lit := requiredLiteral(a.Values[0])
+		if len(lit) < 3 {
+			return t, false // it would hardly narrow anything
+		}
+		t.Op, t.Values = segment.Contains, []string{lit}
+	case plan.AtomSubnet:
+		p, err := netip.ParsePrefix(a.Values[0])
+		if err != nil || t.Message {
+			return t, false
+		}
+		t.Op, t.Prefix = segment.Within, p.Masked()
+	default:
+		return t, false
+	}
+	if !search && t.Op != segment.Equal {
+		return t, false
+	}
+	return t, true
+}
+
+// requiredLiteral returns the longest text that every match of an RE2
+// expression has in it, as far as is plain to see; it may be empty.
+func requiredLiteral(expr string) string {
+	re, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return ""
+	}
+	return literalOf(re.Simplify(), 0)
+}
+
+func literalOf(re *syntax.Regexp, depth int) string {
+	if depth > 100 {
+		return ""
+	}
+	switch re.Op {
+	case syntax.OpLiteral:
+		if re.Flags&syntax.FoldCase == 0 {
+			return string(re.Rune)
+		}
+	case syntax.OpCapture, syntax.OpPlus:
+		return literalOf(re.Sub[0], depth+1)
+	case syntax.OpConcat:
+		best := ""
+		for _, sub := range re.Sub {
+			if l := literalOf(sub, depth+1); len(l) > len(best) {
+				best = l
+			}
+		}
+		return best
+	}
+	return ""
+}
+
+// selectRows writes a SELECT over the given rows of a part, with their values
+// in it.
+func (s *scan) selectRows(g *partGroup, i int, rows []int64, wanted []plan.FieldRef, types []plan.Type) ([]string, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	part := s.parts[i].(store.Finder)
+	number := len(s.numbered)
+	s.numbered = append(s.numbered, s.parts[i])
+	// The columns that are needed, each as one column of values.
+	place := map[string]string{}
+	var paths []string
+	need := func(path string) {
+		if place[path] == "" {
+			place[path] = "t.p" + itoa(len(paths))
+			paths = append(paths, path)
+		}
+	}
+	message := false
+	for j, f := range wanted {
+		if systemName(f) == fieldMessage {
+			message = true
+			continue
+		}
+		for _, path := range g.exprs[j].cols {
+			need(path)
+		}
+	}
+	if g.filter {
+		need(fieldTime)
+	}
+	fail := func(err error) error { return fmt.Errorf("read segment %s: %w", s.parts[i].ID(), err) }
+	cols, err := part.Values(paths, rows)
+	if err != nil {
+		return nil, fail(err)
+	}
+	var messages []string
+	if message {
+		if err := part.Messages(rows, func(_ int64, raw []byte) error {
+			messages = append(messages, textLiteral(strings.ToValidUTF8(string(raw), "\uFFFD")))
+			return nil
+		}); err != nil {
+			return nil, fail(err)
+		}
+	}
+	var values strings.Builder
+	var buf [32]byte
+	for n, row := range rows {
+		if n > 0 {
+			values.WriteString(", ")
+		}
+		values.WriteString("(" + strconv.FormatInt(row, 10))
+		for k, c := range cols {
+			values.WriteString(", ")
+			v, ok := c(n, buf[:])
+			switch typ := g.schema.types[paths[k]]; {
+			case !ok:
+				values.WriteString("NULL")
+			case typ == plan.Int:
+				values.Write(v)
+			case typ == plan.Time:
+				values.WriteString("make_timestamp(" + string(v) + ")")
+			default:
+				values.WriteString(textLiteral(string(v)))
+			}
+		}
+		if message {
+			values.WriteString(", " + messages[n])
+		}
+		values.WriteString(")")
+	}
+	names := []string{"r"}
+	for k := range paths {
+		names = append(names, "p"+itoa(k))
+	}
+	if message {
+		names = append(names, "m")
+	}
+	src := rowSource{
+		from:    "(VALUES " + values.String() + ") AS t(" + strings.Join(names, ", ") + ")",
+		number:  "CAST(" + itoa(number) + " AS BIGINT)",
+		row:     "t.r",
+		message: "t.m",
+		parts:   []int{i},
+		col: func(path string) string {
+			typ := g.schema.types[path]
+			if path == fieldTime || path == fieldIngestion {
+				typ = plan.Time
+			}
+			return cast(place[path], typ)
+		},
+	}
+	return []string{s.selectOver(g, src, wanted, types)}, nil
+}
+
+// textLiteral writes any text as SQL; a literal cannot hold NUL.
+func textLiteral(text string) string {
+	if !strings.Contains(text, "\x00") {
+		return literal(text)
+	}
+	parts := strings.Split(text, "\x00")
+	for i, p := range parts {
+		parts[i] = literal(p)
+	}
+	return "concat(" + strings.Join(parts, ", chr(0), ") + ")"
+}

@@ -1,0 +1,224 @@
+package catalog
+
+import (
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"trailward"
+	"trailward/store/ledger"
+	"trailward/store/segment"
+)
+
+// Segments returns every segment, by id.
+func (c *Catalog) Segments() ([]Segment, error) {
+	shared, err := c.fieldLists()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := c.db.Query("SELECT id, fields, entry FROM segments ORDER BY id")
+	if err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	defer rows.Close()
+	var out []Segment
+	names := map[string]string{} // so that segments share their group's name
+	for rows.Next() {
+		var s Segment
+		var key, b []byte
+		if err := rows.Scan(&s.ID, &key, &b); err != nil {
+			return nil, fmt.Errorf("read catalog: %w", err)
+		}
+		if err := c.open(segmentContext(s.ID, key), b, &s); err != nil {
+			return nil, fmt.Errorf("read catalog entry of segment %s: %w", s.ID, err)
+		}
+		var ok bool
+		if s.Fields, ok = shared[string(key)]; !ok {
+			return nil, fmt.Errorf("read catalog entry of segment %s: its list of fields is missing", s.ID)
+		}
+		if name, ok := names[s.Group]; ok {
+			s.Group = name
+		} else {
+			names[s.Group] = s.Group
+		}
+		for _, k := range trailward.Kinds {
+			if s.Kind == k {
+				s.Kind = k
+			}
+		}
+		out = append(out, s)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	return out, nil
+}
+
+// segmentContext binds a segment's entry to its id and its list of fields.
+func segmentContext(id string, fields []byte) string {
+	return ctxSegment + id + " " + hex.EncodeToString(fields)
+}
+
+// fieldLists returns the lists of fields that segments share, by key.
+func (c *Catalog) fieldLists() (map[string][]segment.Field, error) {
+	rows, err := c.db.Query("SELECT key, entry FROM fields")
+	if err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	defer rows.Close()
+	out := map[string][]segment.Field{}
+	for rows.Next() {
+		var key, b []byte
+		if err := rows.Scan(&key, &b); err != nil {
+			return nil, fmt.Errorf("read catalog: %w", err)
+		}
+		var list []segment.Field
+		if err := c.open(ctxFields+hex.EncodeToString(key), b, &list); err != nil {
+			return nil, fmt.Errorf("read catalog: list of fields: %w", err)
+		}
+		out[string(key)] = list
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	return out, nil
+}
+
+// Dead returns the ids of segments whose files are to be removed, if they
+// exist: dead ones, and ones that were about to be written.
+func (c *Catalog) Dead() ([]string, error) {
+	rows, err := c.db.Query("SELECT id FROM dead ORDER BY id")
+	if err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("read catalog: %w", err)
+		}
+		out = append(out, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	return out, nil
+}
+
+// Groups returns what is set for groups, in no order. Groups for which nothing
+// was ever set are not in it.
+func (c *Catalog) Groups() ([]Group, error) {
+	rows, err := c.db.Query("SELECT key, entry FROM groups")
+	if err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	defer rows.Close()
+	var out []Group
+	for rows.Next() {
+		var key, b []byte
+		if err := rows.Scan(&key, &b); err != nil {
+			return nil, fmt.Errorf("read catalog: %w", err)
+		}
+		var g Group
+		if err := c.open(ctxGroup+hex.EncodeToString(key), b, &g); err != nil {
+			return nil, fmt.Errorf("read catalog: settings of a group: %w", err)
+		}
+		out = append(out, g)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	return out, nil
+}
+
+// meta reads a value of the table meta into v; one that is not there leaves v.
+func (c *Catalog) meta(name string, v any) error {
+	var b []byte
+	err := c.db.QueryRow("SELECT value FROM meta WHERE name = ?", name).Scan(&b)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read catalog: %w", err)
+	}
+	if err := c.open(ctxMeta+name, b, v); err != nil {
+		return fmt.Errorf("read catalog: %s: %w", name, err)
+	}
+	return nil
+}
+
+// WALThrough returns up to which WAL file every record is in a segment.
+func (c *Catalog) WALThrough() (n uint64, err error) {
+	err = c.meta(metaWAL, &n)
+	return n, err
+}
+
+// LedgerHead returns the head of the ledger that the catalog's content belongs
+// to; zero in a new store.
+func (c *Catalog) LedgerHead() (h ledger.Head, err error) {
+	err = c.meta(metaLedger, &h)
+	return h, err
+}
+
+// Clock returns where the retention clock stands; zero if it never ran.
+func (c *Catalog) Clock() (t Clock, err error) {
+	err = c.meta(metaClock, &t)
+	return t, err
+}
+
+func (c *Catalog) headKey(group string, head [32]byte) []byte {
+	h := c.keys.Hash(ctxFile+"head", []byte(group), head[:])
+	return h[:]
+}
+
+func (c *Catalog) fileContext(head, name []byte) string {
+	return ctxFile + hex.EncodeToString(head) + hex.EncodeToString(name)
+}
+
+// Files returns the files read into a group that begin alike.
+func (c *Catalog) Files(group string, head [32]byte) ([]File, error) {
+	key := c.headKey(group, head)
+	rows, err := c.db.Query("SELECT name, entry FROM files WHERE head = ?", key)
+	if err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	defer rows.Close()
+	var out []File
+	for rows.Next() {
+		var name, b []byte
+		var f File
+		if err := rows.Scan(&name, &b); err != nil {
+			return nil, fmt.Errorf("read catalog: %w", err)
+		}
+		if err := c.open(c.fileContext(key, name), b, &f); err != nil {
+			return nil, fmt.Errorf("read catalog: entry of a file: %w", err)
+		}
+		out = append(out, f)
+	}
+	return out, rows.Err()
+}
+
+func (c *Catalog) batchKey(key []byte) []byte {
+	h := c.keys.Hash(ctxBatch+"key", key)
+	return h[:]
+}
+
+// Batch returns the accepted batch of a key.
+func (c *Catalog) Batch(key []byte) (b Batch, ok bool, err error) {
+	k := c.batchKey(key)
+	var e []byte
+	err = c.db.QueryRow("SELECT entry FROM batches WHERE key = ?", k).Scan(&e)
+	if errors.Is(err, sql.ErrNoRows) {
+		return b, false, nil
+	}
+	if err != nil {
+		return b, false, fmt.Errorf("read catalog: %w", err)
+	}
+	if err := c.open(ctxBatch+hex.EncodeToString(k), e, &b); err != nil {
+		return b, false, fmt.Errorf("read catalog: entry of a batch: %w", err)
+	}
+	b.Key = key
+	return b, true, nil
+}

@@ -1,0 +1,53 @@
+package store
+
+import "slices"
+
+// Groups returns the names of all groups, sorted.
+func (s *Store) Groups() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]string, 0, len(s.names))
+	for n := range s.names {
+		out = append(out, n)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// GroupInfo is what a group holds.
+type GroupInfo struct {
+	Name           string
+	Streams        int64
+	Records, Bytes int64 // Bytes as the records came
+	First, Last    int64 // event times, ns
+}
+
+// GroupInfos returns what every group holds, by name.
+func (s *Store) GroupInfos() ([]GroupInfo, error) {
+	snap, err := s.Snapshot(Selection{})
+	if err != nil {
+		return nil, err
+	}
+	defer snap.Close()
+	var out []GroupInfo
+	streams := map[string]struct{}{}
+	for _, p := range snap.Parts() { // by group
+		if len(out) == 0 || out[len(out)-1].Name != p.Group() {
+			out = append(out, GroupInfo{Name: p.Group(), First: p.FirstTime(), Last: p.LastTime()})
+			clear(streams)
+		}
+		g := &out[len(out)-1]
+		g.Records += p.Rows()
+		g.Bytes += p.RawBytes()
+		g.First, g.Last = min(g.First, p.FirstTime()), max(g.Last, p.LastTime())
+		names, err := p.Streams()
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range names {
+			streams[n] = struct{}{}
+		}
+		g.Streams = int64(len(streams))
+	}
+	return out, nil
+}
