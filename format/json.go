@@ -198,7 +198,7 @@ func (s *JSONScanner) wantsValue() bool {
 }
 
 func (s *JSONScanner) push(brace bool) {
-	w := &s.few[0]
+	var w *uint64
 	if at := s.depth / 64; at < len(s.few) {
 		w = &s.few[at]
 	} else {

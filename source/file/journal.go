@@ -17,7 +17,7 @@ type journal struct {
 }
 
 func (j *journal) next(w *window, f *trailward.Framed) error {
-	for !j.broken {
+	if !j.broken {
 		for w.need(1); w.start < w.end && w.buf[w.start] == '\n'; w.need(1) {
 			w.advance(1)
 		}
@@ -25,16 +25,15 @@ func (j *journal) next(w *window, f *trailward.Framed) error {
 			return w.err
 		}
 		n, end, ok := j.entry(w)
-		if !ok {
-			j.broken, j.sound = true, n
-			break
+		if ok {
+			f.Raw, f.Kind = w.bytes()[:end], trailward.KindJournal
+			w.advance(n)
+			if w.start == w.end { // no empty line behind it: it may have been cut
+				f.Damaged = reasonOf(w.err)
+			}
+			return nil
 		}
-		f.Raw, f.Kind = w.bytes()[:end], trailward.KindJournal
-		w.advance(n)
-		if w.start == w.end { // no empty line behind it: it may have been cut
-			f.Damaged = reasonOf(w.err)
-		}
-		return nil
+		j.broken, j.sound = true, n
 	}
 	f.Damaged = BrokenJournal
 	for seen := j.sound; ; {

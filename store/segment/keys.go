@@ -3,7 +3,6 @@ package segment
 import (
 	"encoding/binary"
 	"errors"
-	"math"
 
 	"github.com/zeebo/xxh3"
 	"trailward/shape"
@@ -81,12 +80,11 @@ const bloomBlock = 32
 
 var bloomSalt = [8]uint32{0x47b6137b, 0x44974d91, 0x8824ad5b, 0xa2b7289d, 0x705495c7, 0x2df1424b, 0x9efc4947, 0x5c6bfb31}
 
-// newBloom makes a filter for n values with about one false answer in 250
-// (12 bits a value).
-func newBloom(n int) bloom {
-	blocks := max(1, int(math.Ceil(float64(n)*12/8/bloomBlock)))
-	return make(bloom, blocks*bloomBlock)
-}
+// newBloom makes a filter for n values with about one false answer in 80
+// (10 bits a value).
+func newBloom(n int) bloom { return make(bloom, bloomSize(n)) }
+
+func bloomSize(n int) int { return max(1, (n*10+8*bloomBlock-1)/(8*bloomBlock)) * bloomBlock }
 
 func (f bloom) block(h uint64) []byte {
 	n := uint64(len(f) / bloomBlock)
@@ -119,20 +117,20 @@ func (f bloom) has(h uint64) bool {
 
 // blockRows is how many rows have a filter of their own in a column whose
 // values hardly repeat.
-const blockRows = 8192
+const blockRows = 2048
 
 // blockFilters returns the size of the filters of all blocks of n rows.
 func blockFilters(n int) int {
-	size := n / blockRows * len(newBloom(blockRows))
+	size := n / blockRows * bloomSize(blockRows)
 	if n%blockRows > 0 {
-		size += len(newBloom(n % blockRows))
+		size += bloomSize(n % blockRows)
 	}
 	return size
 }
 
 // inBlock returns the filter of the block that a row of n is in.
 func (f bloom) inBlock(row, n int) bloom {
-	size := len(newBloom(blockRows))
+	const size = blockRows * 10 / 8
 	from := row / blockRows * size
 	if n-row/blockRows*blockRows < blockRows {
 		return f[from:]

@@ -25,7 +25,7 @@ type Field struct {
 	Type   Type       `json:"t,omitempty"`
 	Digits int        `json:"d,omitempty"` // of a Stamp: 0, 3 or 6
 	Filter [2]int64   `json:"b,omitzero"`  // offset and size, in the filters, of that of the column's values
-	Blocks bool       `json:"k,omitempty"` // it is one filter for each block of 8,192 rows
+	Blocks bool       `json:"k,omitempty"` // it is one filter for each block of 2,048 rows
 	Chunks [][2]int64 `json:"o,omitempty"` // offset and size of its chunk in each row group
 }
 

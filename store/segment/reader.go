@@ -41,6 +41,9 @@ type Reader struct {
 	shapes   []*shape.Shape
 	shapeErr error
 
+	idleMu sync.Mutex
+	idle   *decoder // an open Parquet file that nobody uses
+
 	keysOnce sync.Once
 	keyRows  map[uint64][]int64
 	keyErr   error
@@ -415,21 +418,39 @@ func (s *Reader) Records(rows []int64, fn func(row int64, r *trailward.Record) e
 	})
 }
 
-// read opens the Parquet file for fn. The library panics on some damaged
-// input; that is an error here.
+// read calls fn with an open Parquet file, which nobody else uses meanwhile.
+// The library panics on some damaged input; that is an error here.
 func (s *Reader) read(fn func(*decoder) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: %v", ErrDamaged, p)
 		}
 	}()
+	s.idleMu.Lock()
+	d := s.idle
+	s.idle = nil
+	s.idleMu.Unlock()
+	if d == nil {
+		if d, err = s.openFile(); err != nil {
+			return err
+		}
+	}
+	if err := fn(d); err != nil {
+		return err
+	}
+	s.idleMu.Lock()
+	s.idle = d // one is enough: reading at once is rare, opening takes a moment only
+	s.idleMu.Unlock()
+	return nil
+}
+
+func (s *Reader) openFile() (*decoder, error) {
 	pf, err := file.NewParquetReader(io.NewSectionReader(s.r, 0, s.Meta.ParquetSize))
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	defer pf.Close()
 	if pf.NumRowGroups() != len(s.Meta.Groups) || pf.MetaData().Schema.NumColumns() != len(s.Meta.Fields) {
-		return fmt.Errorf("%w: Parquet footer does not fit the meta data", ErrDamaged)
+		return nil, fmt.Errorf("%w: Parquet footer does not fit the meta data", ErrDamaged)
 	}
 	d := &decoder{s: s, pf: pf, byPath: make(map[string]int, len(s.Meta.Fields))}
 	for i, f := range s.Meta.Fields {
@@ -438,12 +459,12 @@ func (s *Reader) read(fn func(*decoder) error) (err error) {
 	at := int64(0)
 	for g, gr := range s.Meta.Groups {
 		if pf.RowGroup(g).NumRows() != gr.Rows {
-			return fmt.Errorf("%w: row group does not fit the meta data", ErrDamaged)
+			return nil, fmt.Errorf("%w: row group does not fit the meta data", ErrDamaged)
 		}
 		d.base = append(d.base, at)
 		at += gr.Rows
 	}
-	return fn(d)
+	return d, nil
 }
 
 type decoder struct {

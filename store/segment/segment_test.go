@@ -317,7 +317,7 @@ func TestBloom(t *testing.T) {
 			wrong++
 		}
 	}
-	if wrong > 1000 {
+	if wrong > 2000 {
 		t.Errorf("%d of 100,000 false answers", wrong)
 	}
 }

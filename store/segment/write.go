@@ -253,7 +253,7 @@ func (p *writePlan) write(w io.Writer, opt Options) error {
 	props := []parquet.WriterProperty{
 		parquet.WithCreatedBy("trailward"), parquet.WithVersion(parquet.V2_LATEST), parquet.WithDataPageVersion(parquet.DataPageV1),
 		parquet.WithStats(true), parquet.WithMaxStatsSize(64), parquet.WithPageIndexEnabled(true),
-		parquet.WithDictionaryPageSizeLimit(4 << 20), parquet.WithDataPageSize(256 << 10), parquet.WithDictionaryDefault(true),
+		parquet.WithDictionaryPageSizeLimit(4 << 20), parquet.WithDataPageSize(64 << 10), parquet.WithDictionaryDefault(true),
 	}
 	if opt.Fast {
 		props = append(props, parquet.WithCompression(compress.Codecs.Uncompressed))
