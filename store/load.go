@@ -24,7 +24,8 @@ type Load struct {
 	arrival  int64 // none comes before it
 	builders map[headKey]*segment.Builder
 	raw      int64
-	files    []File // read to their end
+	sizes    map[headKey]segment.Sizes // of the builders before, when there was one
+	files    []File                    // read to their end
 	cur      *File
 	res      Result
 	writing  map[headKey]*segment.Builder // being written
@@ -105,6 +106,11 @@ func (l *Load) Add(r *trailward.Record, t shape.Taken) error {
 			return err
 		}
 		b = l.s.newBuilder(k)
+		if l.sizes != nil { // the load before was of the same records
+			if n, ok := l.sizes[k]; ok {
+				b.Expect(n)
+			}
+		}
 		l.builders[k] = b
 	}
 	conflict := false
@@ -162,6 +168,12 @@ func (l *Load) write() error {
 	builders, files := l.builders, l.files
 	if l.cur != nil {
 		files = append(files, *l.cur)
+	}
+	if len(builders) == 1 {
+		l.sizes = map[headKey]segment.Sizes{}
+		for k, b := range builders {
+			l.sizes[k] = b.Sizes()
+		}
 	}
 	l.builders, l.files, l.raw = map[headKey]*segment.Builder{}, nil, 0
 	l.writing, l.writingF = builders, files

@@ -65,7 +65,7 @@ const (
 	// and loadMemory how much memory they may take until then; as much again is
 	// being sealed meanwhile.
 	loadBytes  = 128 << 20
-	loadMemory = 112 << 20
+	loadMemory = 80 << 20
 	// batchMemory is how long a batch's id is remembered at least.
 	batchMemory = 7 * 24 * time.Hour
 )

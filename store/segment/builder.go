@@ -72,8 +72,9 @@ type Builder struct {
 	shapeOf []int32          // by row
 	cols    []*column
 	byPath  map[string]int
-	raws    *column // not in cols
-	streams *column // not in cols
+	like    map[string]sizes // what is to be expected of the columns
+	raws    *column          // not in cols
+	streams *column          // not in cols
 	attrs   map[string]*column
 	fields  int
 	detail  [3]int // shapes by detail
@@ -102,15 +103,47 @@ func NewBuilder(group string, kind trailward.Kind, keyPaths []string, opaque fun
 	}
 }
 
+// Sizes says how large a builder became.
+type Sizes struct {
+	rows int
+	cols map[string]sizes
+}
+
+// Sizes returns how large the builder is.
+func (b *Builder) Sizes() Sizes {
+	s := Sizes{rows: b.rows, cols: make(map[string]sizes, len(b.cols))}
+	for _, c := range b.cols {
+		s.cols[c.path] = c.sizes()
+	}
+	return s
+}
+
+// Expect makes an empty builder ready to become as large as an earlier one of
+// the same records.
+func (b *Builder) Expect(s Sizes) {
+	n := s.rows + s.rows/32
+	b.times, b.arrival, b.shapeOf = make([]int64, 0, n), make([]int64, 0, n), make([]int32, 0, n)
+	b.sums = make([]ledger.Hash, 0, n)
+	b.streams.idx = make([]uint32, 0, n)
+	b.like = make(map[string]sizes, len(s.cols))
+	for path, c := range s.cols {
+		// A little more than before: what does not fit is copied once.
+		for _, n := range []*int{&c.nums, &c.idx, &c.data, &c.ends, &c.rows} {
+			*n += *n / 32
+		}
+		b.like[path] = c
+	}
+}
+
 // Rows returns how many records the builder holds.
 func (b *Builder) Rows() int { return b.rows }
 
 // RawSize returns how many bytes those records have.
 func (b *Builder) RawSize() int64 { return b.rawSize }
 
-// Memory returns about how many bytes the builder takes.
+// Memory returns about how many bytes the builder's records take.
 func (b *Builder) Memory() int64 {
-	m := int64(8*cap(b.times)+8*cap(b.arrival)+sha256.Size*cap(b.sums)+4*cap(b.shapeOf)+4*cap(b.earlier)) + 24*int64(len(b.keys))
+	m := int64(b.rows)*(8+8+sha256.Size+4) + int64(4*len(b.earlier)+24*len(b.keys))
 	for _, c := range b.cols {
 		m += c.memory()
 	}
@@ -238,7 +271,11 @@ func (b *Builder) columnsOf(s *shape.Shape) []int32 {
 		if !ok {
 			c = len(b.cols)
 			b.byPath[h.Path] = c
-			b.cols = append(b.cols, &column{path: h.Path})
+			col := &column{path: h.Path, like: b.like[h.Path]}
+			if n := col.like.nums; n > 0 {
+				col.nums = make([]int64, 0, n)
+			}
+			b.cols = append(b.cols, col)
 			b.fields++
 		}
 		if h.Form == shape.JSON {

@@ -24,6 +24,7 @@ type column struct {
 	ends   []uint32 // and where each ends
 	rows   []int32  // the row of each, nil while it is 0, 1, 2, …
 	n      int
+	like   sizes // what is to be expected; zero when nothing is known
 }
 
 type form uint8
@@ -43,10 +44,21 @@ const (
 	maxDictData = 4 << 20
 )
 
+// sizes is how large a column became, for the next one of its kind to be made
+// so at once: growing step by step copies everything several times over.
+type sizes struct {
+	form                        form
+	nums, idx, data, ends, rows int
+}
+
+func (c *column) sizes() sizes {
+	return sizes{c.form, len(c.nums), len(c.idx), len(c.data), len(c.ends), len(c.rows)}
+}
+
 // place says that the next value is of the given row.
 func (c *column) place(row int) {
 	if c.rows == nil && row != c.n {
-		c.rows = make([]int32, c.n, 2*c.n+8)
+		c.rows = make([]int32, c.n, max(2*c.n+8, c.like.rows))
 		for i := range c.rows {
 			c.rows[i] = int32(i)
 		}
@@ -107,7 +119,7 @@ func (c *column) toText() {
 	}
 	nums, was := c.nums, c.form
 	c.form, c.nums, c.dict, c.n = asDict, nil, newDict(), 0
-	c.idx = make([]uint32, 0, cap(nums))
+	c.idx = make([]uint32, 0, max(cap(nums), c.like.idx))
 	var buf [room]byte
 	for _, x := range nums {
 		if was == asInts {
@@ -120,7 +132,8 @@ func (c *column) toText() {
 
 // spill gives the dictionary up.
 func (c *column) spill() {
-	c.ends = make([]uint32, 0, 2*len(c.idx))
+	c.ends = make([]uint32, 0, max(2*len(c.idx), c.like.ends))
+	c.data = make([]byte, 0, c.like.data)
 	for _, i := range c.idx {
 		c.data = append(c.data, c.dict.value(i)...)
 		c.ends = append(c.ends, uint32(len(c.data)))
@@ -162,9 +175,9 @@ func (c *column) value(row int, buf []byte) ([]byte, bool) {
 
 // memory returns about how many bytes the column takes.
 func (c *column) memory() int64 {
-	m := int64(8*cap(c.nums) + 4*cap(c.idx) + cap(c.data) + 4*cap(c.ends) + 4*cap(c.rows))
+	m := int64(8*len(c.nums) + 4*len(c.idx) + len(c.data) + 4*len(c.ends) + 4*len(c.rows))
 	if c.dict != nil {
-		m += int64(cap(c.dict.data) + 4*cap(c.dict.ends) + 8*len(c.dict.table))
+		m += int64(len(c.dict.data) + 4*len(c.dict.ends) + 8*len(c.dict.table))
 	}
 	return m
 }
