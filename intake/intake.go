@@ -40,6 +40,11 @@ type Preparer struct {
 	taker  *shape.Taker
 	shapes map[*shape.Shape]shapeInfo
 	fields []trailward.Field
+	// last is the shape of the latest record that is a line, and which of its
+	// holes may hold the event time.
+	last      *shape.Shape
+	lastKind  trailward.Kind
+	lastTimes []int
 }
 
 // shapeInfo is what a JSON record's shape alone decides.
@@ -78,12 +83,7 @@ func (p *Preparer) Prepare(f *trailward.Framed, group, stream string, arrival ti
 				info = shapeInfo{}
 			}
 			if r.Time == 0 {
-				for _, i := range info.times {
-					if ns, ok := format.ParseTime(t.Values[i], arrival); ok {
-						r.Time = ns
-						break
-					}
-				}
+				r.Time = firstTime(t, info.times, arrival)
 			}
 		}
 	}
@@ -99,7 +99,7 @@ func (p *Preparer) Prepare(f *trailward.Framed, group, stream string, arrival ti
 			}
 		}
 		if r.Time == 0 {
-			r.Time = lineTime(&r, t, arrival)
+			r.Time = p.lineTime(&r, t, arrival)
 		}
 	}
 	if r.Time == 0 {
@@ -134,18 +134,34 @@ func (p *Preparer) line(r *trailward.Record) (t shape.Taken, whole bool) {
 	return p.taker.Text(r.Raw), false
 }
 
-func lineTime(r *trailward.Record, t shape.Taken, ref time.Time) int64 {
+func (p *Preparer) lineTime(r *trailward.Record, t shape.Taken, ref time.Time) int64 {
 	if r.Kind == trailward.KindText {
 		ns, _ := format.TextTime(r.Raw, ref)
 		return ns
 	}
-	for _, path := range format.TimePaths(r.Kind) {
-		for i, h := range t.Shape.Holes {
-			if h.Path == path {
-				if ns, ok := format.ParseTime(t.Values[i], ref); ok {
-					return ns
-				}
+	if t.Shape != p.last || r.Kind != p.lastKind {
+		p.last, p.lastKind, p.lastTimes = t.Shape, r.Kind, timeHoles(p.lastTimes[:0], r.Kind, t.Shape)
+	}
+	return firstTime(t, p.lastTimes, ref)
+}
+
+// timeHoles appends the holes that may hold the event time, best first.
+func timeHoles(dst []int, kind trailward.Kind, s *shape.Shape) []int {
+	for _, path := range format.TimePaths(kind) {
+		for i, h := range s.Holes {
+			if h.Path == path && h.Form != shape.JSON {
+				dst = append(dst, i)
 			}
+		}
+	}
+	return dst
+}
+
+// firstTime returns the first time that can be read, or 0.
+func firstTime(t shape.Taken, holes []int, ref time.Time) int64 {
+	for _, i := range holes {
+		if ns, ok := format.ParseTime(t.Values[i], ref); ok {
+			return ns
 		}
 	}
 	return 0
@@ -163,13 +179,7 @@ func (p *Preparer) info(s *shape.Shape) shapeInfo {
 	if len(s.Holes) != 1 || s.Holes[0].Path != shape.RestPath {
 		info.kind = format.ClassifyObject(func(path string) bool { return has(s, path) })
 	}
-	for _, path := range format.TimePaths(info.kind) {
-		for i, h := range s.Holes {
-			if h.Path == path && h.Form != shape.JSON {
-				info.times = append(info.times, i)
-			}
-		}
-	}
+	info.times = timeHoles(nil, info.kind, s)
 	p.shapes[s] = info
 	return info
 }

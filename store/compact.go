@@ -21,8 +21,9 @@ import (
 // times in all, and a group has few segments.
 const (
 	// compactBytes is how many bytes of records a merged segment has at most;
-	// from half of that on a segment is left alone.
-	compactBytes = loadBytes
+	// from half of that on a segment is left alone, as a load's are, which memory
+	// bounds to less than loadBytes where records are small.
+	compactBytes = loadBytes / 2
 	// compactRows bounds the memory that many small records take.
 	compactRows = 2 << 20
 	// compactCount is how many segments of one level are merged at least,
@@ -46,10 +47,13 @@ func level(raw int64) int { return (bits.Len64(uint64(raw)>>15) + 2) / 3 }
 // compactor merges segments whenever there are enough small ones, one merge at
 // a time, until ctx ends.
 func (s *Store) compactor(ctx context.Context) {
-	for {
-		if _, err := s.compactNext(ctx); err != nil && ctx.Err() == nil {
+	for ctx.Err() == nil {
+		switch _, err := s.compactNext(ctx); {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
 			s.log.Error("merge segments", "error", err)
-		} else if s.compactable() {
+		case s.compactable():
 			continue
 		}
 		select {
@@ -63,7 +67,7 @@ func (s *Store) compactor(ctx context.Context) {
 func (s *Store) compactable() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.changed) > 0
+	return len(s.changed) > 0 && s.loads == 0
 }
 
 // Compact merges segments until there is nothing left to merge. The background
@@ -89,6 +93,10 @@ func (s *Store) compactNext(ctx context.Context) (merged bool, err error) {
 	if s.closed {
 		s.mu.Unlock()
 		return false, ErrClosed
+	}
+	if s.loads > 0 { // a load makes large segments, and needs the processors
+		s.mu.Unlock()
+		return false, nil
 	}
 	var list []*sealed
 	for group := range s.changed {

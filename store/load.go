@@ -32,10 +32,14 @@ type Load struct {
 	writingF []File
 	wait     chan error // of the write under way; nil when there is none
 	err      error
+	flushed  bool // once; merging may go on
 }
 
 // NewLoad begins a Load.
 func (s *Store) NewLoad() *Load {
+	s.mu.Lock()
+	s.loads++
+	s.mu.Unlock()
 	return &Load{s: s, arrival: s.now(), builders: map[headKey]*segment.Builder{}}
 }
 
@@ -210,12 +214,28 @@ func (s *Store) writeLoad(builders map[headKey]*segment.Builder, files []File) e
 
 // Flush makes durable all that was added.
 func (l *Load) Flush(ctx context.Context) error {
+	defer l.ended()
 	if err := l.write(); err != nil {
 		return err
 	}
 	// The write itself is not given up half-way: it is short, and what it has
 	// done would be done again.
 	return errors.Join(l.finish(), ctx.Err())
+}
+
+// ended lets segments be merged again; a Load is mostly not used after Flush.
+func (l *Load) ended() {
+	if l.flushed {
+		return
+	}
+	l.flushed = true
+	l.s.mu.Lock()
+	l.s.loads--
+	l.s.mu.Unlock()
+	select {
+	case l.s.merge <- struct{}{}:
+	default:
+	}
 }
 
 // Result returns what became of the records so far.

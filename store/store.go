@@ -139,6 +139,7 @@ type Store struct {
 	batches   map[string]catalog.Batch  // accepted, not yet in the catalog
 	names     map[string]struct{}       // groups
 	closed    bool
+	loads     int   // under way; segments are not merged meanwhile
 	failed    error // of the WAL or a commit; stays
 	full      bool  // the disk has no room for more records
 
@@ -212,7 +213,7 @@ func open(ctx context.Context, opt Options) (_ *Store, rep Replayed, err error) 
 			s.release()
 		}
 	}()
-	if s.lock, err = fsys.Lock("LOCK"); err != nil {
+	if s.lock, err = fsys.Lock(lockName); err != nil {
 		return nil, rep, err
 	}
 	s.sealer = seal.New(opt.Provider)
@@ -232,7 +233,7 @@ func open(ctx context.Context, opt Options) (_ *Store, rep Replayed, err error) 
 	if err != nil {
 		return nil, rep, err
 	}
-	if s.wal, err = wal.Open(ctx, wal.Options{FS: fsys, Dir: "wal", Sealer: s.sealer, MaxFileBytes: opt.SealBytes, After: wal.Position{File: through}}); err != nil {
+	if s.wal, err = wal.Open(ctx, wal.Options{FS: fsys, Dir: walDir, Sealer: s.sealer, MaxFileBytes: opt.SealBytes, After: wal.Position{File: through}}); err != nil {
 		return nil, rep, err
 	}
 	take := opt.Format.Taker()
@@ -271,16 +272,22 @@ func open(ctx context.Context, opt Options) (_ *Store, rep Replayed, err error) 
 	return s, rep, nil
 }
 
-const catalogName = "catalog.db"
+// The names in a data directory, with segmentDir, ledgerDir and lostDir.
+const (
+	lockName     = "LOCK"
+	storeKeyName = "store.key"
+	catalogName  = "catalog.db"
+	walDir       = "wal"
+)
 
 // openStoreKey opens the store key, or makes one in a directory that has no
 // store yet.
 func openStoreKey(fsys vfs.FS, p seal.Provider) (*seal.StoreKey, error) {
-	const name = "store.key"
+	const name = storeKeyName
 	if _, err := fsys.Stat(name); err == nil {
 		return seal.OpenStoreKey(fsys, name, p)
 	}
-	for _, n := range []string{catalogName, segmentDir, "wal", ledgerDir} {
+	for _, n := range []string{catalogName, segmentDir, walDir, ledgerDir} {
 		if _, err := fsys.Stat(n); err == nil {
 			return nil, fmt.Errorf("%s is missing although %s is there: put it back from a backup; without it nothing here can be read", name, n)
 		}

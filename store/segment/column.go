@@ -101,6 +101,11 @@ func (c *column) add(row int, v []byte) {
 func (c *column) put(v []byte) {
 	c.n++
 	if c.form == asDict {
+		// Neighbours are often equal; that is cheaper to see than to look up.
+		if n := len(c.idx); n > 0 && string(c.dict.value(c.idx[n-1])) == string(v) {
+			c.idx = append(c.idx, c.idx[n-1])
+			return
+		}
 		before := len(c.dict.ends)
 		c.idx = append(c.idx, c.dict.put(v))
 		if n := len(c.dict.ends); n > before && n > dictTrial && (n > c.n/2 || n > maxDict || len(c.dict.data) > maxDictData) {

@@ -98,6 +98,11 @@ func (b *Builder) Write(w io.Writer, opt Options) (*Meta, error) {
 // with fewer, hardly any question can be answered by one.
 const filterFrom = 256
 
+// filterLength is how long the values of a column are on average at least for
+// filters of its blocks to be worth their 10 bits a value: ids and URIs are,
+// addresses and numbers are not.
+const filterLength = 20
+
 // filters makes the filter of natural keys and those of the columns' values.
 func (p *writePlan) filters(opt Options) bloom {
 	var out bloom
@@ -120,7 +125,7 @@ func (p *writePlan) filters(opt Options) bloom {
 			for i := range c.dict.ends {
 				f.add(xxh3.Hash(c.dict.value(uint32(i))))
 			}
-		case c.form == asText && c.path != colRaw:
+		case c.form == asText && c.path != colRaw && len(c.data) >= filterLength*c.n:
 			// The values hardly repeat, so that a question for one of them wants a
 			// place as well: a filter for each block of rows.
 			f = make(bloom, blockFilters(p.b.rows))
