@@ -143,7 +143,10 @@ func encode(t testing.TB, fields []Field, rows []fakeRow) []byte {
 	var buf bytes.Buffer
 	w := file.NewParquetWriter(&buf, root, file.WithWriterProps(parquet.NewWriterProperties(parquet.WithCompression(codec))))
 	for chunk := range slices.Chunk(rows, rowGroup) {
-		rg := w.AppendRowGroup()
+		rg, err := w.AppendRowGroupChecked()
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, f := range fields {
 			cw, err := rg.NextColumn()
 			if err != nil {

@@ -361,9 +361,7 @@ func TestRunFailures(t *testing.T) {
 		t.Fatalf("rows: %v", err)
 	}
 	r.Close()
-	if r.Next() && r.Next() {
-		for r.Next() {
-		}
+	for r.Next() { // what was read before Close may still come
 	}
 	if store.open.Load() != 0 {
 		t.Errorf("snapshot is open after Close")

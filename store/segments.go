@@ -278,9 +278,11 @@ func (s *Store) loadSegments() error {
 		return err
 	}
 	known := make(map[string]bool, len(segs))
+	living := make(map[string]bool, len(segs))
 	byGroup := map[string][]*sealed{}
 	for _, c := range segs {
 		known[segmentFile(c.ID)] = true
+		living[c.ID] = true
 		byGroup[c.Group] = append(byGroup[c.Group], &sealed{s: s, info: c})
 		s.names[c.Group] = struct{}{}
 	}
@@ -314,6 +316,8 @@ func (s *Store) loadSegments() error {
 	if err != nil {
 		return err
 	}
+	// Nothing that lives is removed, whatever else the catalog says of it.
+	dead = slices.DeleteFunc(dead, func(id string) bool { return living[id] })
 	if len(dead) > 0 {
 		if err := s.bury(dead); err != nil {
 			return err

@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"trailward/query"
 )
 
 // BenchmarkIngest loads the file that BENCH_FILE names (../shared/bench/gen
@@ -41,5 +44,62 @@ func BenchmarkIngest(b *testing.B) {
 			return nil
 		})
 		b.ReportMetric(float64(size), "bytes-on-disk")
+	}
+}
+
+// BenchmarkAsk asks the data directory that BENCH_DATA names, which holds the
+// load generator's 500,000 audit events, through the engine.
+func BenchmarkAsk(b *testing.B) {
+	dir := os.Getenv("BENCH_DATA")
+	if dir == "" {
+		b.Skip("BENCH_DATA is not set: load ../shared/bench/gen -kind audit -n 500000 into one")
+	}
+	l, err := openLocal(context.Background(), location{data: dir}, false, slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	ask := func(b *testing.B, text string) (rows [][]any) {
+		r, err := l.Query(context.Background(), query.Request{Text: text})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer r.Close()
+		for r.Next() {
+			rows = append(rows, slices.Clone(r.Values()))
+		}
+		if r.Err() != nil {
+			b.Fatal(r.Err())
+		}
+		return rows
+	}
+	var ids []string
+	for _, r := range ask(b, "fields auditID | sort @timestamp | limit 1000") {
+		ids = append(ids, r[0].(string))
+	}
+	for _, c := range []struct {
+		name string
+		text func(i int) string
+	}{
+		{"needle", func(i int) string {
+			return "filter auditID = '" + ids[i%len(ids)] + "' | fields @timestamp, user.username, verb"
+		}},
+		{"group-by", func(i int) string {
+			return fmt.Sprintf("stats count(*) as c by user.username | sort c desc | limit %d", 20+i%50)
+		}},
+		{"count-distinct", func(i int) string {
+			return fmt.Sprintf("stats count_distinct(sourceIPs.0) as c by user.username | sort c desc | limit %d", 10+i%50)
+		}},
+		{"text-anywhere", func(i int) string {
+			return fmt.Sprintf("filter @message like 'pod-4%x2\"' | fields @timestamp, verb | limit 100", i%16)
+		}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for i := 0; b.Loop(); i++ {
+				if rows := ask(b, c.text(i)); len(rows) == 0 {
+					b.Fatal("no rows")
+				}
+			}
+		})
 	}
 }

@@ -40,6 +40,7 @@ type cli struct {
 	SQL        sqlCmd        `cmd:"" name:"sql" help:"Ask in SQL."`
 	Cat        catCmd        `cmd:"" help:"Write the original records of a group, byte for byte."`
 	Groups     groupsCmd     `cmd:"" help:"List the log groups."`
+	Verify     verifyCmd     `cmd:"" help:"Check the whole store against its ledger, or prove one record."`
 	Token      tokenCmd      `cmd:"" help:"Make, list and revoke the tokens that a server accepts."`
 	Demo       demoCmd       `cmd:"" help:"Show it all on sample data: a server, six questions, their answers."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for the shell."`

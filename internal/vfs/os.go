@@ -135,6 +135,44 @@ func (d *Dir) Lock(name string) (io.Closer, error) {
 	return f, nil
 }
 
+// LockShared takes the lock that a file stands for together with others that do
+// so, and changes nothing: [FS.Lock] fails while it is held, and it fails with
+// [ErrLocked] while that lock is. The file must exist.
+func (d *Dir) LockShared(name string) (io.Closer, error) {
+	if err := checkName("lock", name); err != nil {
+		return nil, err
+	}
+	f, err := d.root.OpenFile(name, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := tryLockShared(f); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", name, err)
+	}
+	return f, nil
+}
+
+// Space is the room on a file system, in bytes.
+type Space struct {
+	Free int64 // that this process may use
+	Size int64 // in all
+}
+
+// Space returns the room on the file system that the directory is on.
+func (d *Dir) Space() (Space, error) {
+	f, err := d.root.Open(".")
+	if err != nil {
+		return Space{}, err
+	}
+	defer f.Close()
+	s, err := space(f)
+	if err != nil {
+		return s, fmt.Errorf("look for room on the disk: %w", err)
+	}
+	return s, nil
+}
+
 // osFile is an os.File that syncs data only where the system can do that.
 type osFile struct {
 	*os.File

@@ -26,14 +26,32 @@ func syncData(f *os.File) error {
 
 // tryLock takes the file's flock(2) lock. It belongs to the open file, so that
 // a second Lock in the same process is refused like one in another process.
-func tryLock(f *os.File) error {
+func tryLock(f *os.File) error { return flock(f, unix.LOCK_EX) }
+
+// tryLockShared takes the file's flock(2) lock together with others that do.
+func tryLockShared(f *os.File) error { return flock(f, unix.LOCK_SH) }
+
+func flock(f *os.File, how int) error {
 	return control(f, func(fd int) error {
-		err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+		err := unix.Flock(fd, how|unix.LOCK_NB)
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return ErrLocked
 		}
 		return err
 	})
+}
+
+// space asks fstatfs(2) about the file system that f is on.
+func space(f *os.File) (s Space, err error) {
+	err = control(f, func(fd int) error {
+		var st unix.Statfs_t
+		if err := unix.Fstatfs(fd, &st); err != nil {
+			return err
+		}
+		s = Space{Free: int64(st.Bavail) * st.Bsize, Size: int64(st.Blocks) * st.Bsize}
+		return nil
+	})
+	return s, err
 }
 
 // control calls fn with the file's descriptor, which stays valid meanwhile.

@@ -10,3 +10,7 @@ import (
 func syncData(f *os.File) error { return f.Sync() }
 
 func tryLock(*os.File) error { return errors.ErrUnsupported }
+
+func tryLockShared(*os.File) error { return errors.ErrUnsupported }
+
+func space(*os.File) (Space, error) { return Space{}, errors.ErrUnsupported }

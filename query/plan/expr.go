@@ -32,11 +32,10 @@ type Lit struct {
 	Bool bool    // a LitBool's value
 }
 
-// Field is a field of the records that a scan reads.
+// Field is a field of the records that the scan reads.
 type Field struct {
-	Ref  FieldRef
-	Pos  Pos
-	Scan int // the ID of the [Scan]
+	Ref FieldRef
+	Pos Pos
 }
 
 // Col is a column that a node below computes: the [Named] with this ID. IDs
@@ -98,15 +97,6 @@ type In struct {
 	Pos  Pos
 }
 
-// InQuery is true when the text of X is, letter for letter, a value of Out in
-// some row of Root, a tree of its own.
-type InQuery struct {
-	X    Expr
-	Root Node
-	Out  Expr
-	Pos  Pos
-}
-
 // Contains is true when the text of X has the text of Sub in it,
 // case-sensitively.
 type Contains struct {
@@ -142,11 +132,7 @@ type Capture struct {
 	X     Expr
 	Regex string
 	Group int // from 1
-	// Glob, if not empty, says the same as Regex: a pattern in which each star
-	// is a group, the shortest text up to what follows, and a last star is the
-	// rest.
-	Glob string
-	Pos  Pos
+	Pos   Pos
 }
 
 // Unit is a unit of a [Period].
@@ -199,7 +185,6 @@ func (Or) expr()       {}
 func (Not) expr()      {}
 func (Compare) expr()  {}
 func (In) expr()       {}
-func (InQuery) expr()  {}
 func (Contains) expr() {}
 func (Match) expr()    {}
 func (Arith) expr()    {}
@@ -207,8 +192,7 @@ func (Neg) expr()      {}
 func (Capture) expr()  {}
 func (Floor) expr()    {}
 
-// Operands returns the expressions directly under e. The tree of an [InQuery] is
-// not under it: it is over other rows.
+// Operands returns the expressions directly under e.
 func Operands(e Expr) []Expr {
 	switch e := e.(type) {
 	case Path:
@@ -225,8 +209,6 @@ func Operands(e Expr) []Expr {
 		return []Expr{e.L, e.R}
 	case In:
 		return append([]Expr{e.X}, e.List...)
-	case InQuery:
-		return []Expr{e.X}
 	case Contains:
 		return []Expr{e.X, e.Sub}
 	case Match:
@@ -268,8 +250,6 @@ func Place(e Expr) Pos {
 	case Compare:
 		p = e.Pos
 	case In:
-		p = e.Pos
-	case InQuery:
 		p = e.Pos
 	case Contains:
 		p = e.Pos

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -50,6 +51,7 @@ type Segment struct {
 	LastTime     int64          `json:"l"`  // inclusive
 	FirstArrival int64          `json:"fa"` // ns since the Unix epoch
 	LastArrival  int64          `json:"la"`
+	Root         ledger.Hash    `json:"r"` // of the tree over its records
 	// Fields is in order of path, without chunks: those are read from the
 	// segment. Segments with equal fields share the list; it is not changed.
 	Fields []segment.Field `json:"-"`
@@ -60,7 +62,7 @@ type Segment struct {
 func Describe(id string, size int64, m *segment.Meta) Segment {
 	s := Segment{
 		ID: id, Group: m.Group, Kind: m.Kind, Rows: m.Rows, RawBytes: m.RawBytes, Size: size,
-		FirstTime: m.FirstTime, LastTime: m.LastTime, FirstArrival: m.FirstArrival, LastArrival: m.LastArrival,
+		FirstTime: m.FirstTime, LastTime: m.LastTime, FirstArrival: m.FirstArrival, LastArrival: m.LastArrival, Root: m.Root,
 		Fields: make([]segment.Field, len(m.Fields)),
 	}
 	for i, f := range m.Fields {
@@ -154,7 +156,7 @@ CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WIT
 CREATE TABLE IF NOT EXISTS segments (id TEXT PRIMARY KEY, fields BLOB NOT NULL, entry BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS segments_fields ON segments (fields);
 CREATE TABLE IF NOT EXISTS fields (key BLOB PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS dead (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dead (id TEXT PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (head BLOB NOT NULL, name BLOB NOT NULL, entry BLOB NOT NULL, PRIMARY KEY (head, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS batches (key BLOB PRIMARY KEY, day INTEGER NOT NULL, entry BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS batches_day ON batches (day);
@@ -166,6 +168,7 @@ const (
 	ctxMeta    = "catalog meta "
 	ctxSegment = "catalog segment "
 	ctxFields  = "catalog fields "
+	ctxDead    = "catalog dead "
 	ctxFile    = "catalog file "
 	ctxBatch   = "catalog batch "
 	ctxGroup   = "catalog group "
@@ -181,27 +184,67 @@ const (
 // Open opens the catalog in the file at path, which it makes when it is not
 // there.
 func Open(path string, keys Keys) (*Catalog, error) {
-	abs, err := filepath.Abs(path) // in a URI "d/x" would name the host d
+	// SQLite would make it readable by others; what it makes beside it has the
+	// mode of this one.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("open catalog %s: %w", path, err)
+		return nil, fmt.Errorf("open catalog: %w", err)
 	}
-	q := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)", "foreign_keys(1)", "trusted_schema(0)"}}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: abs, RawQuery: q.Encode()}).String())
+	f.Close()
+	c, err := openDB(path, keys, "journal_mode(WAL)")
+	if err == nil {
+		err = c.init()
+	}
 	if err != nil {
-		return nil, fmt.Errorf("open catalog %s: %w", path, err)
-	}
-	db.SetMaxOpenConns(1) // one writer; every call is short
-	c := &Catalog{db: db, keys: keys}
-	if err := c.init(); err != nil {
-		db.Close()
-		return nil, fmt.Errorf("open catalog %s: %w", path, err)
+		return nil, fmt.Errorf("open catalog %s: %w", path, errors.Join(err, c.Close()))
 	}
 	return c, nil
 }
 
+// OpenCopy opens a copy of a catalog's files (all whose names begin with that
+// of the catalog) to read it. It may change the copy.
+func OpenCopy(path string, keys Keys) (*Catalog, error) {
+	c, err := openDB(path, keys, "query_only(1)")
+	if err == nil {
+		err = c.check()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open catalog: %w", errors.Join(err, c.Close()))
+	}
+	return c, nil
+}
+
+func openDB(path string, keys Keys, mode string) (*Catalog, error) {
+	c := &Catalog{keys: keys}
+	abs, err := filepath.Abs(path) // in a URI "d/x" would name the host d
+	if err != nil {
+		return c, err
+	}
+	q := url.Values{"_pragma": {mode, "synchronous(FULL)", "busy_timeout(5000)", "foreign_keys(1)", "trusted_schema(0)", "cell_size_check(1)"}}
+	if c.db, err = sql.Open("sqlite", (&url.URL{Scheme: "file", Path: abs, RawQuery: q.Encode()}).String()); err != nil {
+		return c, err
+	}
+	c.db.SetMaxOpenConns(1) // one writer; every call is short
+	return c, nil
+}
+
+// check refuses a catalog of another version.
+func (c *Catalog) check() error {
+	v, err := c.version()
+	if err == nil && v != schemaVersion {
+		err = fmt.Errorf("it is of version %d, this program knows version %d", v, schemaVersion)
+	}
+	return err
+}
+
+func (c *Catalog) version() (v int, err error) {
+	err = c.db.QueryRow("PRAGMA user_version").Scan(&v)
+	return v, err
+}
+
 func (c *Catalog) init() error {
-	var v int
-	if err := c.db.QueryRow("PRAGMA user_version").Scan(&v); err != nil {
+	v, err := c.version()
+	if err != nil {
 		return err
 	}
 	if v > schemaVersion {
@@ -210,12 +253,17 @@ func (c *Catalog) init() error {
 	if v == schemaVersion {
 		return nil
 	}
-	_, err := c.db.Exec(schema + fmt.Sprintf("PRAGMA user_version = %d", schemaVersion))
+	_, err = c.db.Exec(schema + fmt.Sprintf("PRAGMA user_version = %d", schemaVersion))
 	return err
 }
 
 // Close closes the catalog.
-func (c *Catalog) Close() error { return c.db.Close() }
+func (c *Catalog) Close() error {
+	if c.db == nil {
+		return nil
+	}
+	return c.db.Close()
+}
 
 func (c *Catalog) seal(context string, v any) ([]byte, error) {
 	b, err := json.Marshal(v)
@@ -246,7 +294,7 @@ func (c *Catalog) Apply(ch Change) (err error) {
 	}
 	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
 	for _, id := range ch.Reserve {
-		if _, err := tx.Exec("INSERT INTO dead (id) VALUES (?)", id); err != nil {
+		if err := c.bury(tx, id); err != nil {
 			return err
 		}
 	}
@@ -282,7 +330,7 @@ func (c *Catalog) Apply(ch Change) (err error) {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec("INSERT OR REPLACE INTO batches (key, day, entry) VALUES (?, ?, ?)", k, b.Accepted/int64(24*time.Hour), e); err != nil {
+		if _, err := tx.Exec("INSERT OR REPLACE INTO batches (key, day, entry) VALUES (?, ?, ?)", k, batchDay(b.Accepted), e); err != nil {
 			return err
 		}
 	}
@@ -370,13 +418,24 @@ func (c *Catalog) remove(tx *sql.Tx, id string) error {
 	if _, err := tx.Exec("DELETE FROM fields WHERE key = ? AND NOT EXISTS (SELECT 1 FROM segments WHERE fields = ?)", key, key); err != nil {
 		return err
 	}
-	_, err = tx.Exec("INSERT INTO dead (id) VALUES (?)", id)
+	return c.bury(tx, id)
+}
+
+func (c *Catalog) bury(tx *sql.Tx, id string) error {
+	b, err := c.seal(ctxDead+id, true)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec("INSERT INTO dead (id, entry) VALUES (?, ?)", id, b)
 	return err
 }
 
+// batchDay is the day, since the Unix epoch, on which a batch was accepted.
+func batchDay(ns int64) int64 { return ns / int64(24*time.Hour) }
+
 // ForgetBatches forgets batches accepted on days before t.
 func (c *Catalog) ForgetBatches(t time.Time) error {
-	if _, err := c.db.Exec("DELETE FROM batches WHERE day < ?", t.UnixNano()/int64(24*time.Hour)); err != nil {
+	if _, err := c.db.Exec("DELETE FROM batches WHERE day < ?", batchDay(t.UnixNano())); err != nil {
 		return fmt.Errorf("write catalog: %w", err)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"trailward"
 	"trailward/store/ledger"
@@ -88,7 +89,7 @@ func (c *Catalog) fieldLists() (map[string][]segment.Field, error) {
 // Dead returns the ids of segments whose files are to be removed, if they
 // exist: dead ones, and ones that were about to be written.
 func (c *Catalog) Dead() ([]string, error) {
-	rows, err := c.db.Query("SELECT id FROM dead ORDER BY id")
+	rows, err := c.db.Query("SELECT id, entry FROM dead ORDER BY id")
 	if err != nil {
 		return nil, fmt.Errorf("read catalog: %w", err)
 	}
@@ -96,8 +97,13 @@ func (c *Catalog) Dead() ([]string, error) {
 	var out []string
 	for rows.Next() {
 		var id string
-		if err := rows.Scan(&id); err != nil {
+		var b []byte
+		if err := rows.Scan(&id, &b); err != nil {
 			return nil, fmt.Errorf("read catalog: %w", err)
+		}
+		var is bool
+		if err := c.open(ctxDead+id, b, &is); err != nil {
+			return nil, fmt.Errorf("read catalog: entry of the dead segment %s: %w", id, err)
 		}
 		out = append(out, id)
 	}
@@ -221,4 +227,99 @@ func (c *Catalog) Batch(key []byte) (b Batch, ok bool, err error) {
 	}
 	b.Key = key
 	return b, true, nil
+}
+
+// Check looks at the whole of the catalog but for its segments: what SQLite
+// says of its file, and whether every value opens in its place. It returns what
+// is wrong, a line each.
+func (c *Catalog) Check() ([]string, error) {
+	var out []string
+	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	rows, err := c.db.Query("PRAGMA integrity_check(100)")
+	if err != nil {
+		return nil, fmt.Errorf("check catalog: %w", err)
+	}
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			rows.Close()
+			return nil, fmt.Errorf("check catalog: %w", err)
+		}
+		if line != "ok" {
+			add("%s", line)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("check catalog: %w", err)
+	}
+	for _, t := range []struct {
+		table, query string
+		check        func(key, second, b []byte) error
+	}{
+		{"files", "SELECT head, name, entry FROM files", func(head, name, b []byte) error {
+			var f File
+			if err := c.open(c.fileContext(head, name), b, &f); err != nil {
+				return err
+			}
+			if h := c.keys.Hash(ctxFile+"name", []byte(f.Name)); string(h[:]) != string(name) || string(c.headKey(f.Group, f.Head)) != string(head) {
+				return errors.New("it is in another's place")
+			}
+			return nil
+		}},
+		{"batches", "SELECT key, CAST(day AS TEXT), entry FROM batches", func(key, day, b []byte) error {
+			var v Batch
+			if err := c.open(ctxBatch+hex.EncodeToString(key), b, &v); err != nil {
+				return err
+			}
+			if strconv.FormatInt(batchDay(v.Accepted), 10) != string(day) {
+				return errors.New("its day is not that of its content")
+			}
+			return nil
+		}},
+		{"groups", "SELECT key, NULL, entry FROM groups", func(key, _, b []byte) error {
+			var g Group
+			if err := c.open(ctxGroup+hex.EncodeToString(key), b, &g); err != nil {
+				return err
+			}
+			if h := c.keys.Hash(ctxGroup+"name", []byte(g.Name)); string(h[:]) != string(key) {
+				return errors.New("it is in another's place")
+			}
+			return nil
+		}},
+		{"dead", "SELECT id, NULL, entry FROM dead", func(id, _, b []byte) error {
+			var is bool
+			return c.open(ctxDead+string(id), b, &is)
+		}},
+		{"meta", "SELECT name, NULL, value FROM meta", func(name, _, b []byte) error {
+			_, err := c.keys.OpenBlob(ctxMeta+string(name), b)
+			return err
+		}},
+		{"fields", "SELECT key, NULL, entry FROM fields", func(key, _, b []byte) error {
+			list, err := c.keys.OpenBlob(ctxFields+hex.EncodeToString(key), b)
+			if h := c.keys.Hash(ctxFields+"list", list); err == nil && string(h[:]) != string(key) {
+				err = errors.New("it is in another's place")
+			}
+			return err
+		}},
+	} {
+		rows, err := c.db.Query(t.query)
+		if err != nil {
+			add("table %s: %v", t.table, err)
+			continue
+		}
+		for n := 1; rows.Next(); n++ {
+			var key, second, b []byte
+			err := rows.Scan(&key, &second, &b)
+			if err == nil {
+				err = t.check(key, second, b)
+			}
+			if err != nil {
+				add("table %s: row %d: %v", t.table, n, err)
+			}
+		}
+		if err := rows.Err(); err != nil {
+			add("table %s: %v", t.table, err)
+		}
+	}
+	return out, nil
 }

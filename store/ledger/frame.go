@@ -87,7 +87,7 @@ func (e *entryFile) read(off int64, number uint64) (entry []byte, end int64, err
 		return nil, 0, err
 	}
 	entry, err = e.keys.OpenBlob(EntryContext(e.origin, number), sealed)
-	if err != nil && seal.IsDamage(err) {
+	if seal.IsDamage(err) || errors.Is(err, seal.ErrVersion) {
 		return nil, 0, fmt.Errorf("%w: %w", errNoFrame, err)
 	}
 	return entry, off + frameHeaderBytes + int64(length), err

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"trailward/internal/term"
+	"trailward/internal/vfs"
+	"trailward/query"
+	"trailward/store"
+	"trailward/store/ledger"
+	"trailward/store/verifier"
+)
+
+type verifyCmd struct {
+	dataFlags `embed:""`
+	Record    string `placeholder:"PTR" help:"Print the proof of one record instead: the @ptr that a query gave for it."`
+	Accept    bool   `help:"Take the ledger that is there for the right one, although another was seen in this place before."`
+	Output    string `enum:"text,json" default:"text" help:"How to write the result: text, or json: one object."`
+}
+
+func (verifyCmd) Help() string {
+	return `Every segment is decrypted and read, every record hashed, and all of it held against the ledger and its signed checkpoint; the catalog is derived again from the segments, and the WAL is read. Nothing in the data directory is changed. Exit status 1 means that something is not as it was written; each finding says what it is and what to do.
+
+The checkpoint that was seen is remembered in your own state folder ($XDG_STATE_HOME/trailward, else ~/.local/state/trailward), so that a store that somebody put back to an older state is found out the next time.
+
+With --record, the proof is printed as one JSON object, after it was checked: from the record's bytes through its segment's tree and the ledger to the signed checkpoint. It says itself what it discloses.
+
+Examples:
+
+  trailward verify
+  trailward verify --data /mnt/evidence --key-file /media/key/trailward.key --output json
+  trailward query --output json 'fields @ptr | filter auditID = "7e0b6c1e" | limit 1' | jq -r '.["@ptr"]'
+  trailward verify --record AQBhYmM > proof.json`
+}
+
+func (c *verifyCmd) Run(a *app) error {
+	loc := c.locate(a.getenv)
+	e, err := openEvidence(loc)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	if c.Record != "" {
+		return c.prove(a, e)
+	}
+	return c.verify(a, e, loc)
+}
+
+// openEvidence opens a data directory to examine it.
+func openEvidence(loc location) (*store.Evidence, error) {
+	exists, err := isStore(loc.data)
+	if err != nil {
+		return nil, fmt.Errorf("open data directory: %w", err)
+	}
+	if !exists {
+		return nil, fmt.Errorf("there is no store in %s: name one with --data DIR", loc.data)
+	}
+	keys, err := openKeys(loc, false, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	e, err := store.OpenEvidence(loc.data, keys)
+	if errors.Is(err, vfs.ErrLocked) {
+		return nil, fmt.Errorf("data directory %s is in use by another process: wait for its end, or verify a copy", loc.data)
+	}
+	return e, err
+}
+
+func (c *verifyCmd) prove(a *app, e *store.Evidence) error {
+	id, row, err := query.ParsePointer(c.Record)
+	if err != nil {
+		return usageError{err}
+	}
+	p, err := e.Prove(a.ctx, id, row)
+	if errors.Is(err, verifier.ErrNoRecord) {
+		return fmt.Errorf("%w: pointers are good until the record's segment is merged with others: ask for it anew", err)
+	}
+	if err != nil {
+		return err
+	}
+	enc := json.NewEncoder(a.stdout)
+	if c.Output == "text" {
+		enc.SetIndent("", "  ")
+	}
+	return enc.Encode(p)
+}
+
+func (c *verifyCmd) verify(a *app, e *store.Evidence, loc location) error {
+	began := time.Now()
+	opt := verifier.Options{}
+	seen, found := c.remembered(a, e, loc)
+	if seen != nil {
+		defer seen.Close()
+		opt.Remembered = seen.last
+	}
+	progress := term.NewProgress(fileOf(a.stderr), "bytes")
+	opt.Progress = func(p verifier.Progress) { progress.Bytes(p.Done, p.Total) }
+	report, err := e.Verify(a.ctx, opt)
+	progress.Close()
+	if err != nil {
+		return err
+	}
+	report.Findings = append(found, report.Findings...)
+	if report.Good() && seen != nil && report.Signed != nil {
+		if err := seen.Remember(seen.place, report.Identity, report.Signed); err != nil {
+			fmt.Fprintln(a.stderr, "trailward: verify:", oneLine(err.Error()))
+		}
+	}
+	if err := c.tell(a.stdout, report, time.Since(began)); err != nil {
+		return err
+	}
+	if n := len(report.Findings); n > 0 {
+		return fmt.Errorf("%s is not as it was written: %d findings", loc.data, n)
+	}
+	return nil
+}
+
+// memory is what the user remembers of the ledger in this place.
+type memory struct {
+	*ledger.Memory
+	place string
+	last  *ledger.Checkpoint
+}
+
+// remembered reads what the user remembers. What contradicts the store is in
+// the findings; when nothing can be remembered, that is said and no more.
+func (c *verifyCmd) remembered(a *app, e *store.Evidence, loc location) (*memory, []verifier.Finding) {
+	warn := func(err error) (*memory, []verifier.Finding) {
+		fmt.Fprintln(a.stderr, "trailward: verify: the checkpoint cannot be compared with an earlier one:", oneLine(err.Error()))
+		return nil, nil
+	}
+	m, err := openMemory(a.getenv, loc.data)
+	if err != nil {
+		return warn(err)
+	}
+	id, err := e.Identity()
+	if err != nil {
+		m.Close()
+		return nil, nil // the verifier says what is wrong with it
+	}
+	last, ok, err := m.Last(m.place, id)
+	if err == nil && ok {
+		m.last = &last
+	}
+	if err == nil && !ok && !c.Accept {
+		var now ledger.Checkpoint
+		if now, err = e.Checkpoint(); err == nil {
+			// Asks for no proof, since nothing is known of this ledger.
+			_, err = m.Check(m.place, id, now, func(ledger.Checkpoint) ([]ledger.Hash, error) { return nil, nil })
+		} else {
+			err = nil
+		}
+	}
+	switch {
+	case err == nil:
+		return m, nil
+	case errors.Is(err, ledger.ErrOtherLedger):
+		return m, []verifier.Finding{{What: verifier.Exchanged, Where: "ledger", Detail: err.Error(),
+			Do: "if a new store was made here on purpose, verify with --accept; else the store was exchanged: find the old one"}}
+	case errors.Is(err, ledger.ErrForked):
+		return m, []verifier.Finding{{What: verifier.Exchanged, Where: "ledger", Detail: err.Error(), Do: "find out who exchanged the key: what was signed before is with the old one"}}
+	}
+	m.Close()
+	return warn(err)
+}
+
+// openMemory opens the user's memory of the store in a data directory.
+func openMemory(getenv func(string) string, data string) (*memory, error) {
+	dir, err := ledger.MemoryDir(getenv)
+	if err != nil {
+		return nil, err
+	}
+	place, err := filepath.Abs(data)
+	if err == nil {
+		place, err = filepath.EvalSymlinks(place)
+	}
+	if err != nil {
+		return nil, err
+	}
+	m, err := ledger.OpenMemory(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &memory{Memory: m, place: place}, nil
+}
+
+// tell writes the report.
+func (c *verifyCmd) tell(w io.Writer, r *verifier.Report, took time.Duration) error {
+	if c.Output == "json" {
+		return json.NewEncoder(w).Encode(struct {
+			Good bool `json:"good"`
+			*verifier.Report
+			Seconds float64 `json:"seconds"`
+		}{r.Good(), r, took.Seconds()})
+	}
+	b := &lineWriter{w: w}
+	for _, f := range r.Findings {
+		b.line("FOUND  %s", f)
+	}
+	for _, f := range r.Notices {
+		b.line("note   %s", f)
+	}
+	b.line("%s records in %s segments (%s), %s ledger entries, %s WAL entries, read in %s",
+		humanize.Comma(r.Records), humanize.Comma(r.Segments), humanize.Bytes(uint64(max(r.Bytes, 0))), humanize.Comma(int64(r.Entries)), humanize.Comma(r.WALEntries), took.Round(time.Millisecond))
+	if n := len(r.Gaps); n > 0 {
+		b.line("the ledger has %d gaps in time; the last from %s to %s", n, gapTime(r.Gaps[n-1], false), gapTime(r.Gaps[n-1], true))
+	}
+	if r.Checkpoint.Size > 0 {
+		compared := "no earlier one was seen from here"
+		if r.Compared {
+			compared = "it continues the one seen before"
+		}
+		b.line("checkpoint %d of %s, %s", r.Checkpoint.Size, r.Checkpoint.Origin, compared)
+	}
+	if r.Good() {
+		b.line("everything is as it was written")
+	}
+	return b.err
+}
+
+func gapTime(e ledger.Entry, to bool) string {
+	g, ok := e.Event.(ledger.Gap)
+	if !ok {
+		return "?"
+	}
+	at := g.From
+	if to {
+		at = g.To
+	}
+	return time.Unix(0, at).UTC().Format(time.RFC3339)
+}
+
+// lineWriter writes lines that are safe on a terminal, until the first error.
+type lineWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (l *lineWriter) line(format string, args ...any) {
+	if l.err == nil {
+		_, l.err = fmt.Fprintln(l.w, term.Clean(fmt.Sprintf(format, args...)))
+	}
+}

@@ -1,0 +1,302 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"trailward"
+	"trailward/internal/vfs"
+	"trailward/store/catalog"
+	"trailward/store/ledger"
+	"trailward/store/seal"
+	"trailward/store/segment"
+	"trailward/store/verifier"
+)
+
+// Evidence is a data directory that is open to be examined only: nothing in it
+// is changed, not even by looking at its catalog, of which a copy is read. While
+// it is open no process can open the store to write.
+type Evidence struct {
+	fs     *vfs.Dir
+	lock   io.Closer
+	key    *seal.StoreKey
+	sealer *seal.Sealer
+	cat    *catalog.Catalog
+	copied string // folder of the catalog's copy
+}
+
+// OpenEvidence opens the store in a data directory to examine it. A directory
+// that a process has open to write gives [vfs.ErrLocked].
+func OpenEvidence(dir string, p seal.Provider) (_ *Evidence, err error) {
+	e := &Evidence{sealer: seal.New(p)}
+	defer func() {
+		if err != nil {
+			e.Close()
+			err = fmt.Errorf("examine data directory %s: %w", dir, err)
+		}
+	}()
+	if e.fs, err = vfs.OS(dir); err != nil {
+		return nil, err
+	}
+	if e.lock, err = e.fs.LockShared(lockName); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if e.key, err = seal.OpenStoreKey(e.fs, storeKeyName, p); err != nil {
+		return nil, err
+	}
+	// SQLite makes files beside the catalog, and a catalog that a crash left
+	// has a part of its content in such a file: so a copy is read. All values
+	// in it are sealed.
+	if e.copied, err = os.MkdirTemp("", "trailward-catalog-"); err != nil {
+		return nil, err
+	}
+	if err := copyCatalog(e.fs, e.copied); err != nil {
+		return nil, err
+	}
+	if e.cat, err = catalog.OpenCopy(filepath.Join(e.copied, catalogName), e.key); err != nil {
+		return nil, fmt.Errorf("%w: if it is damaged, make it again with `trailward restore --rebuild-catalog`", err)
+	}
+	return e, nil
+}
+
+// copyCatalog copies the catalog and what SQLite keeps beside it.
+func copyCatalog(fsys vfs.FS, to string) error {
+	for _, suffix := range []string{"", "-wal"} {
+		f, err := fsys.OpenFile(catalogName+suffix, os.O_RDONLY, 0)
+		if errors.Is(err, fs.ErrNotExist) && suffix != "" {
+			continue
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%w: make it again with `trailward restore --rebuild-catalog`", err)
+		}
+		if err != nil {
+			return err
+		}
+		out, err := os.OpenFile(filepath.Join(to, catalogName+suffix), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err == nil {
+			_, err = io.Copy(out, f)
+			err = errors.Join(err, out.Close())
+		}
+		f.Close()
+		if err != nil {
+			return fmt.Errorf("copy catalog: %w", err)
+		}
+	}
+	return nil
+}
+
+// Close closes what was opened.
+func (e *Evidence) Close() error {
+	var errs []error
+	if e.cat != nil {
+		errs = append(errs, e.cat.Close())
+	}
+	if e.copied != "" {
+		errs = append(errs, os.RemoveAll(e.copied))
+	}
+	if e.lock != nil {
+		errs = append(errs, e.lock.Close())
+	}
+	if e.fs != nil {
+		errs = append(errs, e.fs.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Identity returns the ledger's name and public key.
+func (e *Evidence) Identity() (ledger.Identity, error) {
+	id, err := ledger.OpenIdentity(e.fs, ledgerDir, e.key)
+	if err != nil {
+		return ledger.Identity{}, err
+	}
+	return ledger.Identity{Origin: id.Origin, VerifierKey: id.VerifierKey}, nil
+}
+
+// Checkpoint returns the ledger's signed checkpoint.
+func (e *Evidence) Checkpoint() (ledger.Checkpoint, error) {
+	id, err := ledger.OpenIdentity(e.fs, ledgerDir, e.key)
+	if err != nil {
+		return ledger.Checkpoint{}, err
+	}
+	c, _, err := ledger.ReadCheckpoint(e.fs, ledgerDir, id)
+	return c, err
+}
+
+// Verify reads everything again and says whether it is what was written.
+func (e *Evidence) Verify(ctx context.Context, o verifier.Options) (*verifier.Report, error) {
+	d, err := e.deps()
+	if err != nil {
+		return nil, err
+	}
+	return verifier.Run(ctx, d, o)
+}
+
+// Prove proves the record in a row of a segment.
+func (e *Evidence) Prove(ctx context.Context, id string, row int64) (*verifier.RecordProof, error) {
+	d, err := e.deps()
+	if err != nil {
+		return nil, err
+	}
+	return verifier.Proof(ctx, d, id, row)
+}
+
+func (e *Evidence) deps() (verifier.Deps, error) {
+	dead, err := e.cat.Dead()
+	if err != nil {
+		return verifier.Deps{}, err
+	}
+	o := objects{e.fs, make(map[string]bool, len(dead))}
+	for _, id := range dead {
+		o.dead[id] = true
+	}
+	return verifier.Deps{
+		FS: e.fs, LedgerDir: ledgerDir, WALDir: walDir, Keys: e.key, Sealer: e.sealer, Objects: o,
+		Catalog: e.catalog, OpenSegment: openSegmentFacts, CheckCatalog: e.checkCatalog,
+	}, nil
+}
+
+func (e *Evidence) catalog(context.Context) (ledger.Head, []verifier.Row, error) {
+	head, err := e.cat.LedgerHead()
+	if err != nil {
+		return head, nil, err
+	}
+	segs, err := e.cat.Segments()
+	if err != nil {
+		return head, nil, err
+	}
+	rows := make([]verifier.Row, len(segs))
+	for i := range segs {
+		f, err := facts(&segs[i])
+		if err != nil {
+			return head, nil, err
+		}
+		rows[i] = verifier.Row{ID: segs[i].ID, Size: segs[i].Size, Root: segs[i].Root, Facts: f}
+	}
+	return head, rows, nil
+}
+
+func (e *Evidence) checkCatalog(context.Context) ([]verifier.Finding, error) {
+	list, err := e.cat.Check()
+	out := make([]verifier.Finding, len(list))
+	for i, l := range list {
+		out[i] = verifier.Finding{What: verifier.Altered, Where: catalogName, Detail: l, Do: "make it again with `trailward restore --rebuild-catalog`"}
+	}
+	return out, err
+}
+
+func facts(s *catalog.Segment) (verifier.Facts, error) {
+	rest, err := json.Marshal(s.Fields)
+	return verifier.Facts{
+		Group: s.Group, Kind: s.Kind, Rows: s.Rows, RawBytes: s.RawBytes, FirstTime: s.FirstTime, LastTime: s.LastTime,
+		FirstArrival: s.FirstArrival, LastArrival: s.LastArrival, Rest: string(rest),
+	}, err
+}
+
+// segmentFacts is an open segment as the verifier sees it.
+type segmentFacts struct {
+	*segment.Reader
+	facts verifier.Facts
+}
+
+func openSegmentFacts(r io.ReaderAt, size int64) (verifier.Segment, error) {
+	rd, err := segment.Open(r, size)
+	if err != nil {
+		return nil, err
+	}
+	s := catalog.Describe("", size, rd.Meta)
+	f, err := facts(&s)
+	return segmentFacts{rd, f}, err
+}
+
+func (s segmentFacts) Facts() verifier.Facts { return s.facts }
+
+func (s segmentFacts) Tree() ([32]byte, ledger.Hash, []ledger.Hash, error) {
+	salt, subtrees, err := s.Meta.Tree()
+	return salt, s.Meta.Root, subtrees, err
+}
+
+func (s segmentFacts) Records(rows []int64, fn func(int64, *trailward.Record) error) error {
+	return s.Reader.Records(rows, fn)
+}
+
+// objects are the sealed segments in a data directory, without those that the
+// catalog says are dead: the next start removes them.
+type objects struct {
+	fs   vfs.FS
+	dead map[string]bool
+}
+
+func (o objects) List(ctx context.Context, fn func(verifier.Object) error) error {
+	dirs, err := o.fs.ReadDir(segmentDir)
+	if err != nil {
+		return err
+	}
+	for _, d := range dirs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		dir := path.Join(segmentDir, d.Name())
+		if !d.IsDir() {
+			if err := fn(verifier.Object{Name: dir}); err != nil {
+				return err
+			}
+			continue
+		}
+		files, err := o.fs.ReadDir(dir)
+		if err != nil {
+			return err
+		}
+		for _, f := range files {
+			name := path.Join(dir, f.Name())
+			info, err := o.fs.Stat(name)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			ob := verifier.Object{Name: name, Modified: info.ModTime()}
+			id, _, _ := strings.Cut(f.Name(), ".")
+			if validID(id) && o.dead[id] && (name == segmentFile(id) || name == segmentFile(id)+vfs.TempSuffix) {
+				continue
+			}
+			if validID(id) && name == segmentFile(id) {
+				ob.ID = id
+			}
+			if err := fn(ob); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (o objects) Open(_ context.Context, id string) (verifier.Blob, error) {
+	if !validID(id) {
+		return nil, fmt.Errorf("open segment %q: %w", id, fs.ErrNotExist)
+	}
+	f, err := o.fs.OpenFile(segmentFile(id), os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return object{f, st.Size()}, nil
+}
+
+type object struct {
+	vfs.File
+	size int64
+}
+
+func (o object) Size() int64 { return o.size }
