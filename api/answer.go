@@ -6,8 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"trailward/auth"
@@ -27,12 +25,6 @@ const (
 	flushEvery = 250 * time.Millisecond
 )
 
-// Formats of an answer, by their media types.
-const (
-	FormatJSON = "application/x-ndjson"
-	FormatCSV  = "text/csv"
-)
-
 func (s *Server) insightsQuery(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, query.Insights)
 }
@@ -40,9 +32,9 @@ func (s *Server) sqlQuery(w http.ResponseWriter, r *http.Request) { s.answer(w, 
 
 // answer runs a question and streams its rows.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, lang query.Language) {
-	format := negotiate(r.Header.Values("Accept"))
-	if format == "" {
-		s.fail(w, r, &failure{status: http.StatusNotAcceptable, message: "none of the accepted formats can be given", hint: "accept " + FormatJSON + " or " + FormatCSV})
+	format, f := chooseFormat(param(r, "format"), r.Header.Values("Accept"))
+	if f != nil {
+		s.fail(w, r, f)
 		return
 	}
 	req, f := s.readQuestion(r, lang)
@@ -50,13 +42,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, lang query.Langu
 		s.fail(w, r, f)
 		return
 	}
-	leave, err := s.queries.enter(r.Context())
-	if errors.Is(err, errFull) {
-		s.fail(w, r, overloaded("too many questions are being answered"))
-		return
-	}
-	if err != nil {
-		s.fail(w, r, s.failureOf(r, "wait to query", err))
+	leave, f := s.takeTurn(r)
+	if f != nil {
+		s.fail(w, r, f)
 		return
 	}
 	defer leave()
@@ -86,21 +74,12 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, lang query.Langu
 	if c := columnList(columns); len(c) <= maxColumnsHeader {
 		h.Set(columnsHeader, c)
 	}
-	switch format {
-	case FormatCSV:
-		h.Set("Content-Type", "text/csv; charset=utf-8; header=present")
-		h.Set("Content-Disposition", `attachment; filename="answer.csv"`)
-	default:
-		h.Set("Content-Type", FormatJSON)
-	}
+	setFormat(h, format)
 	w.WriteHeader(http.StatusOK)
 	n, err := s.sendRows(w, rows, more, func(w io.Writer) (RowEncoder, error) {
-		return s.deps.Encode(w, format, lang, columns)
+		return NewEncoder(w, format, lang, columns)
 	})
 	s.metrics.rows.WithLabelValues(routeName(r)).Add(float64(n))
-	if err == nil {
-		err = rows.Err()
-	}
 	if err != nil {
 		f := s.failureOf(r, "query", timeoutOf(ctx, err))
 		if rec := recorderOf(r); rec != nil {
@@ -110,6 +89,48 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, lang query.Langu
 		return
 	}
 	h.Set(trailerStats, trailerJSON(rows.Stats()))
+}
+
+// takeTurn waits until the caller's question may run. The function that it
+// returns must be called once.
+func (s *Server) takeTurn(r *http.Request) (leave func(), f *failure) {
+	// The deadline for reading the request would end the wait and the question:
+	// the server goes on reading to see whether the client goes away.
+	s.stopReadDeadline(r)
+	leave, err := s.queries.enter(r.Context(), principalOf(r).Name)
+	if errors.Is(err, errFull) {
+		return nil, overloaded("too many questions are being answered").retryAfter(s.queries.retryIn())
+	}
+	if err != nil {
+		return nil, s.failureOf(r, "wait for a turn", err)
+	}
+	return leave, nil
+}
+
+// stopReadDeadline lets a request whose body has been read take longer than
+// Config.ReadTimeout to be answered.
+func (s *Server) stopReadDeadline(r *http.Request) {
+	if rec := recorderOf(r); rec != nil {
+		// A connection that has no deadlines (a test's) needs none taken off.
+		_ = rec.ctl.SetReadDeadline(time.Time{})
+	}
+}
+
+// setFormat names the format of an answer's body.
+func setFormat(h http.Header, format string) {
+	switch format {
+	case FormatCSV:
+		h.Set("Content-Type", "text/csv; charset=utf-8; header=present")
+		h.Set("Content-Disposition", `attachment; filename="answer.csv"`)
+	case FormatArrow:
+		h.Set("Content-Type", format)
+		h.Set("Content-Disposition", `attachment; filename="answer.arrows"`)
+	case FormatParquet:
+		h.Set("Content-Type", format)
+		h.Set("Content-Disposition", `attachment; filename="answer.parquet"`)
+	default:
+		h.Set("Content-Type", FormatJSON)
+	}
 }
 
 // timeoutOf makes an error that came of our time limit one that says so,
@@ -144,7 +165,12 @@ func (s *Server) sendRows(w http.ResponseWriter, rows query.Rows, more bool, enc
 			flushed = time.Now()
 		}
 	}
-	return n, out.Flush()
+	if err := rows.Err(); err != nil {
+		// The rows before the error are sent; the end, which makes them look
+		// whole, is not.
+		return n, errors.Join(err, out.Flush())
+	}
+	return n, out.Close()
 }
 
 func flush(out RowEncoder, ctl *http.ResponseController) error {
@@ -191,45 +217,6 @@ func typeName(t plan.Type) string {
 		return "text"
 	}
 	return "text"
-}
-
-// negotiate chooses a format by the Accept header: of those that it names, the
-// one with the highest q, the earlier one of equals; JSON when anything goes;
-// empty when none will do.
-func negotiate(accept []string) string {
-	best, bestQ := "", 0.0
-	named := false
-	for _, part := range strings.Split(strings.Join(accept, ","), ",") {
-		mt, rest, _ := strings.Cut(part, ";")
-		mt = strings.ToLower(strings.TrimSpace(mt))
-		if mt == "" {
-			continue
-		}
-		named = true
-		q := 1.0
-		for _, p := range strings.Split(rest, ";") {
-			if v, ok := strings.CutPrefix(strings.TrimSpace(p), "q="); ok {
-				var err error
-				if q, err = strconv.ParseFloat(v, 64); err != nil || q < 0 || q > 1 {
-					q = 0
-				}
-			}
-		}
-		format := ""
-		switch mt {
-		case "*/*", "application/*", "application/x-ndjson", "application/ndjson", "application/jsonl", "application/json":
-			format = FormatJSON
-		case "text/csv", "text/*":
-			format = FormatCSV
-		}
-		if format != "" && q > bestQ {
-			best, bestQ = format, q
-		}
-	}
-	if !named {
-		return FormatJSON
-	}
-	return best
 }
 
 // groups is GET /v1/groups.

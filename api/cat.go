@@ -3,7 +3,6 @@ package api
 import (
 	"bufio"
 	"context"
-	"errors"
 	"net/http"
 	"strconv"
 
@@ -40,20 +39,16 @@ func (s *Server) cat(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, forbidden("the token does not allow to read this group"))
 		return
 	}
-	leave, err := s.queries.enter(r.Context())
-	if errors.Is(err, errFull) {
-		s.fail(w, r, overloaded("too many questions are being answered"))
-		return
-	}
-	if err != nil {
-		s.fail(w, r, s.failureOf(r, "wait to cat", err))
+	leave, f := s.takeTurn(r)
+	if f != nil {
+		s.fail(w, r, f)
 		return
 	}
 	defer leave()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	out := &catWriter{w: w, lines: wantsLines(r), buf: bufio.NewWriterSize(w, encodeBuffer)}
-	err = s.deps.Cat(ctx, group, stream, out.record)
+	err := s.deps.Cat(ctx, group, stream, out.record)
 	if err == nil {
 		err = out.finish()
 	}

@@ -10,27 +10,37 @@ import (
 
 // The defaults of [Config].
 const (
-	DefaultListen           = "127.0.0.1:7300"
-	DefaultMaxBody          = 32 << 20
-	DefaultMaxDecoded       = 64 << 20
-	DefaultMaxRatio         = 200
-	DefaultMaxLine          = 16 << 20
-	DefaultMaxRecords       = 100_000
-	DefaultMaxBodyMemory    = 256 << 20
-	DefaultMaxIngests       = 16
-	DefaultIngestWait       = 2 * time.Second
-	DefaultMaxQueries       = 8
-	DefaultMaxQueriesQueued = 64
-	DefaultQueryWait        = 10 * time.Second
-	DefaultQueryTimeout     = 60 * time.Second
-	DefaultMaxQueryBody     = 1 << 20
-	DefaultHeaderTimeout    = 10 * time.Second
-	DefaultReadTimeout      = 60 * time.Second
-	DefaultWriteTimeout     = 30 * time.Second
-	DefaultIdleTimeout      = 120 * time.Second
-	DefaultMaxHeader        = 64 << 10
-	DefaultMaxConnections   = 2048
-	DefaultDrainTime        = 10 * time.Second
+	DefaultListen              = "127.0.0.1:7300"
+	DefaultMaxBody             = 32 << 20
+	DefaultMaxDecoded          = 64 << 20
+	DefaultMaxRatio            = 200
+	DefaultMaxLine             = 16 << 20
+	DefaultMaxRecords          = 100_000
+	DefaultMaxBodyMemory       = 256 << 20
+	DefaultMaxIngests          = 16
+	DefaultIngestWait          = 2 * time.Second
+	DefaultMaxQueries          = 8
+	DefaultMaxPrincipalQueries = 6
+	DefaultMaxQueriesQueued    = 256
+	DefaultMaxPrincipalQueued  = 128
+	DefaultQueryWait           = 20 * time.Second
+	DefaultQueryTimeout        = 60 * time.Second
+	DefaultMaxAsync            = 200
+	DefaultMaxPrincipalAsync   = 50
+	DefaultAsyncTimeout        = 15 * time.Minute
+	DefaultMaxAsyncRows        = 100_000
+	DefaultMaxAsyncResult      = 64 << 20
+	DefaultMaxAsyncMemory      = 256 << 20
+	DefaultAsyncKeep           = 15 * time.Minute
+	DefaultMaxPrincipalTails   = 4096
+	DefaultMaxQueryBody        = 1 << 20
+	DefaultHeaderTimeout       = 10 * time.Second
+	DefaultReadTimeout         = 60 * time.Second
+	DefaultWriteTimeout        = 30 * time.Second
+	DefaultIdleTimeout         = 120 * time.Second
+	DefaultMaxHeader           = 64 << 10
+	DefaultMaxConnections      = 16384
+	DefaultDrainTime           = 10 * time.Second
 )
 
 // Config is what can be set about the server. The zero value of every field
@@ -71,13 +81,33 @@ type Config struct {
 	IngestWait time.Duration
 
 	// MaxQueries bounds the questions (and cats) that run at once,
-	// MaxQueriesQueued those that wait for at most QueryWait. Over: 429.
-	MaxQueries, MaxQueriesQueued int
-	QueryWait                    time.Duration
+	// MaxQueriesQueued those that wait for at most QueryWait; of both, one
+	// principal has at most MaxPrincipalQueries and MaxPrincipalQueued. Those that
+	// wait take turns by principal. Over: 429.
+	MaxQueries, MaxPrincipalQueries      int
+	MaxQueriesQueued, MaxPrincipalQueued int
+	QueryWait                            time.Duration
 	// QueryTimeout bounds a question from its start to its last row. Over: 504,
 	// or the trailer Trailward-Error when rows were sent.
 	QueryTimeout time.Duration
 	MaxQueryBody int64 // bytes of a question's JSON body; over: 413
+
+	// MaxAsync bounds the asynchronous questions that the server knows, running
+	// and finished, MaxPrincipalAsync those of one principal. Over: 429.
+	MaxAsync, MaxPrincipalAsync int
+	// AsyncTimeout bounds an asynchronous question from its start to its last
+	// row, the wait for its turn included; then it has failed.
+	AsyncTimeout time.Duration
+	// MaxAsyncRows and MaxAsyncResult (bytes, about, in memory) bound what is kept
+	// of one answer, MaxAsyncMemory of all; a question whose answer is larger has
+	// failed. AsyncKeep is how long an answer is kept once it is finished.
+	MaxAsyncRows                   int
+	MaxAsyncResult, MaxAsyncMemory int64
+	AsyncKeep                      time.Duration
+
+	// MaxPrincipalTails bounds the live tails of one principal; how many there
+	// can be in all is the hub's to say (live.Options). Over: 429.
+	MaxPrincipalTails int
 
 	// HeaderTimeout bounds reading a request's header, ReadTimeout reading all
 	// of it (408), WriteTimeout each write of an answer to a slow reader,
@@ -85,6 +115,8 @@ type Config struct {
 	HeaderTimeout, ReadTimeout, WriteTimeout, IdleTimeout time.Duration
 	MaxHeader                                             int // bytes of a request's header; over: 431
 	// MaxConnections bounds open connections; further ones wait to be accepted.
+	// They never take more than half of the files that the process may open,
+	// since the query engine has the other half.
 	MaxConnections int
 	// DrainTime is how long requests may take to finish when the server stops.
 	DrainTime time.Duration
@@ -103,7 +135,17 @@ func (c Config) withDefaults() Config {
 	def(&c.IngestWait, DefaultIngestWait)
 	def(&c.MaxQueries, DefaultMaxQueries)
 	def(&c.MaxQueriesQueued, DefaultMaxQueriesQueued)
+	def(&c.MaxPrincipalQueries, DefaultMaxPrincipalQueries)
+	def(&c.MaxPrincipalQueued, DefaultMaxPrincipalQueued)
 	def(&c.QueryWait, DefaultQueryWait)
+	def(&c.MaxAsync, DefaultMaxAsync)
+	def(&c.MaxPrincipalAsync, DefaultMaxPrincipalAsync)
+	def(&c.AsyncTimeout, DefaultAsyncTimeout)
+	def(&c.MaxAsyncRows, DefaultMaxAsyncRows)
+	def(&c.MaxAsyncResult, DefaultMaxAsyncResult)
+	def(&c.MaxAsyncMemory, DefaultMaxAsyncMemory)
+	def(&c.AsyncKeep, DefaultAsyncKeep)
+	def(&c.MaxPrincipalTails, DefaultMaxPrincipalTails)
 	def(&c.QueryTimeout, DefaultQueryTimeout)
 	def(&c.MaxQueryBody, DefaultMaxQueryBody)
 	def(&c.HeaderTimeout, DefaultHeaderTimeout)
@@ -158,6 +200,14 @@ func (c Config) Validate() error {
 		{"MaxIngests", int64(c.MaxIngests), 1, 1 << 16},
 		{"MaxQueries", int64(c.MaxQueries), 1, 1 << 16},
 		{"MaxQueriesQueued", int64(c.MaxQueriesQueued), 1, 1 << 16},
+		{"MaxPrincipalQueries", int64(c.MaxPrincipalQueries), 1, 1 << 16},
+		{"MaxPrincipalQueued", int64(c.MaxPrincipalQueued), 1, 1 << 16},
+		{"MaxAsync", int64(c.MaxAsync), 1, 1 << 20},
+		{"MaxPrincipalAsync", int64(c.MaxPrincipalAsync), 1, 1 << 20},
+		{"MaxAsyncRows", int64(c.MaxAsyncRows), 1, 10_000_000},
+		{"MaxAsyncResult", c.MaxAsyncResult, 1 << 10, 1 << 40},
+		{"MaxAsyncMemory", c.MaxAsyncMemory, 1 << 10, 1 << 40},
+		{"MaxPrincipalTails", int64(c.MaxPrincipalTails), 1, 1 << 20},
 		{"MaxQueryBody", c.MaxQueryBody, 1 << 10, 64 << 20},
 		{"MaxHeader", int64(c.MaxHeader), 1 << 10, 1 << 20},
 		{"MaxConnections", int64(c.MaxConnections), 1, 1 << 20},
@@ -171,6 +221,7 @@ func (c Config) Validate() error {
 		value time.Duration
 	}{
 		{"IngestWait", c.IngestWait}, {"QueryWait", c.QueryWait}, {"QueryTimeout", c.QueryTimeout},
+		{"AsyncTimeout", c.AsyncTimeout}, {"AsyncKeep", c.AsyncKeep},
 		{"HeaderTimeout", c.HeaderTimeout}, {"ReadTimeout", c.ReadTimeout}, {"WriteTimeout", c.WriteTimeout},
 		{"IdleTimeout", c.IdleTimeout}, {"DrainTime", c.DrainTime},
 	} {
@@ -178,9 +229,10 @@ func (c Config) Validate() error {
 			return fmt.Errorf("%s is %v: use a duration from 1ms to 24h", f.name, f.value)
 		}
 	}
-	if c.MaxBodyMemory < 2*c.MaxDecoded {
-		// A body that grows is held twice for a moment.
-		return fmt.Errorf("MaxBodyMemory is %d: it must be at least twice MaxDecoded, which is %d", c.MaxBodyMemory, c.MaxDecoded)
+	if c.MaxBodyMemory < 3*c.MaxDecoded {
+		// A body that grows is held twice for a moment; taken apart it is held
+		// twice, with what each record costs beside its bytes.
+		return fmt.Errorf("MaxBodyMemory is %d: it must be at least three times MaxDecoded, which is %d", c.MaxBodyMemory, c.MaxDecoded)
 	}
 	return nil
 }
@@ -193,6 +245,7 @@ func (c Config) LogValue() slog.Value {
 		slog.Int64("max_body", c.MaxBody), slog.Int64("max_decoded", c.MaxDecoded), slog.Int("max_line", c.MaxLine),
 		slog.Int("max_records", c.MaxRecords), slog.Int64("max_body_memory", c.MaxBodyMemory),
 		slog.Int("max_ingests", c.MaxIngests), slog.Int("max_queries", c.MaxQueries), slog.Duration("query_timeout", c.QueryTimeout),
+		slog.Int("max_async", c.MaxAsync), slog.Int64("max_async_memory", c.MaxAsyncMemory), slog.Duration("async_keep", c.AsyncKeep),
 		slog.Duration("read_timeout", c.ReadTimeout), slog.Int("max_connections", c.MaxConnections), slog.Duration("drain_time", c.DrainTime),
 	)
 }

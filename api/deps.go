@@ -3,14 +3,15 @@ package api
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"trailward"
+	"trailward/api/live"
 	"trailward/auth"
+	"trailward/match"
 	"trailward/query"
 )
 
@@ -101,21 +102,16 @@ type GroupsFunc func(ctx context.Context) ([]GroupInfo, error)
 // of fn ends the walk and is returned.
 type CatFunc func(ctx context.Context, group, stream string, fn func(raw []byte) error) error
 
-// FrameFunc takes the records out of a body of lines. The records point into
-// the body or into memory of their own, and stay valid as long as it does.
-type FrameFunc func(body []byte, kind trailward.Kind) ([]trailward.Framed, error)
+// FrameFunc takes the records out of a body, at most maxRecords of at most
+// maxLine bytes each: more is [ErrTooManyRecords], longer [ErrLineTooLong]. The
+// records point into the body or into memory of their own, of about the body's
+// size, and stay valid as long as it does.
+type FrameFunc func(body []byte, kind trailward.Kind, maxRecords, maxLine int) ([]trailward.Framed, error)
 
-// RowEncoder writes the rows of an answer in one format.
-type RowEncoder interface {
-	// Encode writes one row; the values are as [query.Rows] gives them.
-	Encode(values []any) error
-	// Flush writes what the encoder has buffered.
-	Flush() error
-}
-
-// EncodeFunc makes the encoder of an answer with these columns; format is
-// [FormatJSON] or [FormatCSV].
-type EncodeFunc func(w io.Writer, format string, lang query.Language, columns []query.Column) (RowEncoder, error)
+// TailFunc opens a live tail of the groups for which may gives true and of the
+// records there that the pattern matches; nil matches all. It is
+// [live.Hub.Subscribe].
+type TailFunc func(may func(group string) bool, pattern *match.Pattern) (*live.Tail, error)
 
 // Deps is what the server is given. Every field without "optional" must be set.
 type Deps struct {
@@ -132,8 +128,8 @@ type Deps struct {
 	// Frame, optional, replaces [FrameLines] for bodies of lines. Its result is
 	// held against the limits as well.
 	Frame FrameFunc
-	// Encode, optional, replaces [NewEncoder].
-	Encode EncodeFunc
+	// Tail, optional, is the hub of live tails; without it there are none.
+	Tail TailFunc
 	// Log, optional: slog.Default().
 	Log *slog.Logger
 	// Metrics, optional, is the registry that /metrics shows and that the server

@@ -36,7 +36,7 @@ func splitEventList(body []byte, maxRecords, maxEvent int) ([]trailward.Framed, 
 				f = trailward.Framed{Raw: raw[:maxEvent:maxEvent], Damaged: damageLongEvent}
 			}
 			if len(items) == maxRecords {
-				return errTooManyRecords
+				return ErrTooManyRecords
 			}
 			items = append(items, f)
 			if len(raw) <= maxEvent {

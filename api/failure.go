@@ -12,6 +12,7 @@ import (
 
 	"trailward/query"
 	"trailward/query/duck"
+	"trailward/query/export"
 )
 
 // failure is an answer that is not what was asked for. All of them have one
@@ -72,6 +73,12 @@ const statusClientGone = 499
 // failureOf maps an error of one of the [Deps] to an answer. What the client
 // may not see goes to the log.
 func (s *Server) failureOf(r *http.Request, op string, err error) *failure {
+	return s.failureFor(r.Context(), requestID(r), op, err)
+}
+
+// failureFor is failureOf for work that outlives its request: id names it in the
+// log, and ctx ends when nobody waits for it any more.
+func (s *Server) failureFor(ctx context.Context, id, op string, err error) *failure {
 	var fault *query.Error
 	var user *UserError
 	var late *query.TimeoutError
@@ -85,12 +92,12 @@ func (s *Server) failureOf(r *http.Request, op string, err error) *failure {
 	case errors.Is(err, ErrBatchConflict):
 		return &failure{status: http.StatusConflict, message: "the batch id was used before with another body", hint: "give every batch an id of its own; nothing of this one was stored", reason: "conflict"}
 	case errors.Is(err, ErrOverloaded):
-		s.logFailure(r, op, slog.LevelWarn, err)
+		s.logError(ctx, id, op, slog.LevelWarn, err)
 		return overloaded("the server has too much to do")
 	case errors.Is(err, ErrUnavailable):
-		s.logFailure(r, op, slog.LevelError, err)
+		s.logError(ctx, id, op, slog.LevelError, err)
 		return unavailable("the store is not available now")
-	case r.Context().Err() != nil:
+	case ctx.Err() != nil:
 		if s.stopping.Load() {
 			return unavailable("the server is stopping")
 		}
@@ -104,8 +111,8 @@ func (s *Server) failureOf(r *http.Request, op string, err error) *failure {
 		if f := engineFailure(err); f != nil {
 			return f
 		}
-		s.logFailure(r, op, slog.LevelError, err)
-		return &failure{status: http.StatusInternalServerError, message: "internal error; the server's log says more under request " + requestID(r), reason: "internal"}
+		s.logError(ctx, id, op, slog.LevelError, err)
+		return &failure{status: http.StatusInternalServerError, message: "internal error; the server's log says more under request " + id, reason: "internal"}
 	}
 }
 
@@ -116,11 +123,14 @@ func engineFailure(err error) *failure {
 	var memory *duck.MemoryError
 	var files *duck.TooManyFilesError
 	var fault *duck.Error
+	var misfit *export.ValueError
 	switch {
 	case errors.As(err, &memory):
 		return &failure{status: http.StatusBadRequest, message: memory.Error(), reason: "memory"}
 	case errors.As(err, &files):
 		return &failure{status: http.StatusBadRequest, message: files.Error(), reason: "files"}
+	case errors.As(err, &misfit):
+		return &failure{status: http.StatusBadRequest, message: misfit.Error(), reason: "malformed"}
 	case errors.As(err, &fault) && !fault.Internal:
 		return &failure{status: http.StatusBadRequest, message: fault.Msg, reason: "malformed"}
 	}
@@ -128,7 +138,11 @@ func engineFailure(err error) *failure {
 }
 
 func (s *Server) logFailure(r *http.Request, op string, level slog.Level, err error) {
-	s.log.LogAttrs(r.Context(), level, "request failed", slog.String("op", op), slog.String("request", requestID(r)), slog.Any("error", err))
+	s.logError(r.Context(), requestID(r), op, level, err)
+}
+
+func (s *Server) logError(ctx context.Context, id, op string, level slog.Level, err error) {
+	s.log.LogAttrs(ctx, level, "request failed", slog.String("op", op), slog.String("request", id), slog.Any("error", err))
 }
 
 // errorBody is the one JSON shape of errors.
@@ -168,21 +182,24 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, f *failure) {
 
 // writeJSON answers with one JSON value.
 func writeJSON(w http.ResponseWriter, status int, v any) {
-	data, err := json.Marshal(v)
-	if err != nil { // a type of ours that JSON cannot hold: a programmer's mistake
-		panic(err)
-	}
+	data := marshal(v)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	w.Write(append(data, '\n')) // a client that went away is seen by its context
 }
 
-// trailerJSON is v as JSON fit for a header field: one line of ASCII.
-func trailerJSON(v any) string {
+// marshal is v as JSON.
+func marshal(v any) []byte {
 	data, err := json.Marshal(v)
-	if err != nil {
+	if err != nil { // a type of ours that JSON cannot hold: a programmer's mistake
 		panic(err)
 	}
+	return data
+}
+
+// trailerJSON is v as JSON fit for a header field: one line of ASCII.
+func trailerJSON(v any) string {
+	data := marshal(v)
 	out := make([]byte, 0, len(data))
 	for _, r := range string(data) {
 		if r < 0x7f { // what is below a space, encoding/json has escaped

@@ -4,24 +4,21 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
 // errFull means that no turn came within the time that a request may wait.
 var errFull = errors.New("too many at once")
 
-// gate lets a number of requests through at once; more wait in line for a
-// while, and a line that is full turns further ones away.
+// gate lets a number of batches through at once; more wait for a while. Their
+// line has no bound but the memory of their bodies.
 type gate struct {
-	slots  chan struct{}
-	line   int64 // -1: no bound but the connections
-	wait   time.Duration
-	queued atomic.Int64
+	slots chan struct{}
+	wait  time.Duration
 }
 
-func newGate(slots, line int, wait time.Duration) *gate {
-	return &gate{slots: make(chan struct{}, slots), line: int64(line), wait: wait}
+func newGate(slots int, wait time.Duration) *gate {
+	return &gate{slots: make(chan struct{}, slots), wait: wait}
 }
 
 // enter waits for a turn. The function that it returns gives the turn back and
@@ -33,11 +30,6 @@ func (g *gate) enter(ctx context.Context) (leave func(), err error) {
 		return leave, nil
 	default:
 	}
-	if n := g.queued.Add(1); g.line >= 0 && n > g.line {
-		g.queued.Add(-1)
-		return nil, errFull
-	}
-	defer g.queued.Add(-1)
 	t := time.NewTimer(g.wait)
 	defer t.Stop()
 	select {

@@ -197,13 +197,17 @@ func (s *Server) takeRecords(b *body, kind trailward.Kind, isFramed bool) ([]tra
 	if isFramed {
 		records, err = framed.Decode(b.data, s.cfg.MaxRecords, s.cfg.MaxLine)
 	} else {
-		records, err = s.deps.Frame(b.data, kind)
+		// Framing may copy the records out of the body.
+		if !b.hold(int64(len(b.data))) {
+			return nil, overloaded("too many bodies are being received")
+		}
+		records, err = s.deps.Frame(b.data, kind, s.cfg.MaxRecords, s.cfg.MaxLine)
 	}
 	switch {
 	case err == nil:
-	case errors.Is(err, errTooManyRecords), errors.Is(err, framed.ErrTooMany):
+	case errors.Is(err, ErrTooManyRecords), errors.Is(err, framed.ErrTooMany):
 		return nil, s.tooManyRecords()
-	case errors.Is(err, errLineTooLong), errors.Is(err, framed.ErrTooLong):
+	case errors.Is(err, ErrLineTooLong), errors.Is(err, framed.ErrTooLong):
 		return nil, tooLarge("line", err.Error())
 	case isFramed:
 		return nil, badRequest(err.Error())

@@ -343,7 +343,7 @@ func TestBodyMemory(t *testing.T) {
 		}
 		return nil
 	}}
-	s := start(t, Config{MaxBody: 1 << 20, MaxDecoded: 1 << 20, MaxBodyMemory: 2 << 20, MaxRecords: 10}, f.deps())
+	s := start(t, Config{MaxBody: 1 << 20, MaxDecoded: 1 << 20, MaxBodyMemory: 3 << 20, MaxRecords: 10}, f.deps())
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		resp, err := http.Post(s.URL()+"/v1/ingest?group=g", "text/plain", bytes.NewReader(bytes.Repeat([]byte("x"), 1<<20)))

@@ -61,7 +61,7 @@ func (s *Server) kubernetesAudit(w http.ResponseWriter, r *http.Request) {
 	}
 	records, err := splitEventList(b.data, s.cfg.MaxRecords, s.cfg.MaxLine)
 	switch {
-	case err == errTooManyRecords:
+	case err == ErrTooManyRecords:
 		s.fail(w, r, s.tooManyRecords())
 		return
 	case err != nil:

@@ -75,7 +75,7 @@ func TestSplitEventList(t *testing.T) {
 		{"array", `[{"a":1}]`, nil, errNotEventList},
 		{"text", `hello`, nil, errNotEventList},
 		{"cut before the items", `{"kind":"EventList","it`, nil, errNotEventList},
-		{"too many", `{"items":[` + strings.Repeat("1,", 40) + `1]}`, nil, errTooManyRecords},
+		{"too many", `{"items":[` + strings.Repeat("1,", 40) + `1]}`, nil, ErrTooManyRecords},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

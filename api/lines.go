@@ -12,9 +12,10 @@ import (
 // framedSize is what one record costs beside its bytes.
 const framedSize = int64(unsafe.Sizeof(trailward.Framed{}))
 
+// Errors of a [FrameFunc].
 var (
-	errTooManyRecords = errors.New("too many records")
-	errLineTooLong    = errors.New("line too long")
+	ErrTooManyRecords = errors.New("too many records") // 413
+	ErrLineTooLong    = errors.New("line too long")    // 413; the text goes to the client
 )
 
 // FrameLines takes the lines out of a body: LF ends a line, a CR before it
@@ -35,16 +36,12 @@ func FrameLines(body []byte, kind trailward.Kind, maxRecords, maxLine int) ([]tr
 			continue
 		}
 		if len(line) > maxLine {
-			return nil, fmt.Errorf("%w: line %d has %d bytes, the most is %d", errLineTooLong, number, len(line), maxLine)
+			return nil, fmt.Errorf("%w: line %d has %d bytes, the most is %d", ErrLineTooLong, number, len(line), maxLine)
 		}
 		if len(out) == maxRecords {
-			return nil, fmt.Errorf("%w: the most is %d", errTooManyRecords, maxRecords)
+			return nil, fmt.Errorf("%w: the most is %d", ErrTooManyRecords, maxRecords)
 		}
 		out = append(out, trailward.Framed{Raw: line, Kind: kind})
 	}
 	return out, nil
-}
-
-func (s *Server) frameLines(body []byte, kind trailward.Kind) ([]trailward.Framed, error) {
-	return FrameLines(body, kind, s.cfg.MaxRecords, s.cfg.MaxLine)
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // loopbackHost reports whether a listener on the host can be reached from this
@@ -61,6 +63,19 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 func (l *limitedListener) Close() error {
 	l.once.Do(func() { close(l.done) })
 	return l.Listener.Close()
+}
+
+// spareFiles are descriptors that connections leave to segments and logs.
+const spareFiles = 128
+
+// connections is how many connections there may be: most, or as many as half of
+// the process's descriptors allow.
+func connections(most int) int {
+	var lim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil || lim.Cur > 1<<30 {
+		return most
+	}
+	return min(most, max(int(lim.Cur)/2-spareFiles, 16))
 }
 
 type limitedConn struct {
@@ -176,7 +191,7 @@ func (s *Server) openListener(ctx context.Context) (net.Listener, error) {
 	if active > 0 {
 		s.tokensSeen.Store(true)
 	}
-	return limitListener(l, s.cfg.MaxConnections), nil
+	return limitListener(l, connections(s.cfg.MaxConnections)), nil
 }
 
 func needToken(listen string) error {

@@ -30,14 +30,34 @@ type metrics struct {
 	refused    *prometheus.CounterVec // route; records that the store could not keep
 	rejected   *prometheus.CounterVec // route, reason; requests of which nothing was stored
 	rows       *prometheus.CounterVec // route
+
+	tailRecords *prometheus.CounterVec // result
 }
 
-func newMetrics(reg *prometheus.Registry, memory func() float64) (*metrics, error) {
+// gauges are what metrics asks the server for when they are shown.
+type gauges struct {
+	bodyMemory, queriesRunning, queriesWaiting, asyncMemory, tails func() float64
+}
+
+func (s *Server) gauges() gauges {
+	return gauges{
+		bodyMemory:     func() float64 { return float64(s.memory.inUse()) },
+		queriesRunning: func() float64 { n, _ := s.queries.load(); return float64(n) },
+		queriesWaiting: func() float64 { _, n := s.queries.load(); return float64(n) },
+		asyncMemory:    func() float64 { return float64(s.async.memory.inUse()) },
+		tails:          func() float64 { return float64(s.tails.all()) },
+	}
+}
+
+func newMetrics(reg *prometheus.Registry, g gauges) (*metrics, error) {
 	if reg == nil {
 		reg = prometheus.NewRegistry()
 	}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	gauge := func(name, help string, value func() float64) prometheus.GaugeFunc {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
 	m := &metrics{
 		requests: counter("trailward_http_requests_total", "Requests that were answered, by route and status code.", "route", "code"),
@@ -50,19 +70,23 @@ func newMetrics(reg *prometheus.Registry, memory func() float64) (*metrics, erro
 		authFailures: counter("trailward_auth_failures_total", "Requests without a valid token, by reason: missing, refused, limited, unavailable.", "reason"),
 		foreign:      counter("trailward_http_foreign_requests_total", "Requests refused because a web page of another origin may have sent them, by reason: host, origin.", "reason"),
 		bodyBytes:    counter("trailward_ingest_body_bytes_total", "Bytes of ingest bodies as they were sent.", "route"),
-		bodyMemory: prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "trailward_ingest_body_memory_bytes",
-			Help: "Bytes of request bodies held in memory."}, memory),
-		received:   counter("trailward_ingest_records_received_total", "Records in requests that were within the limits, duplicates included.", "route"),
-		bytes:      counter("trailward_ingest_bytes_stored_total", "Bytes of records newly stored.", "route"),
-		duplicates: counter("trailward_ingest_records_duplicate_total", "Records that were stored before.", "route"),
-		damaged:    counter("trailward_ingest_records_damaged_total", "Records kept as text because they were not whole.", "route"),
-		refused:    counter("trailward_ingest_records_rejected_total", "Records that the store could not keep.", "route"),
-		rejected:   counter("trailward_ingest_requests_rejected_total", "Ingest requests of which nothing was stored, by reason.", "route", "reason"),
-		rows:       counter("trailward_query_rows_total", "Rows handed out.", "route"),
+		bodyMemory:   gauge("trailward_ingest_body_memory_bytes", "Bytes of request bodies held in memory.", g.bodyMemory),
+		received:     counter("trailward_ingest_records_received_total", "Records in requests that were within the limits, duplicates included.", "route"),
+		bytes:        counter("trailward_ingest_bytes_stored_total", "Bytes of records newly stored.", "route"),
+		duplicates:   counter("trailward_ingest_records_duplicate_total", "Records that were stored before.", "route"),
+		damaged:      counter("trailward_ingest_records_damaged_total", "Records kept as text because they were not whole.", "route"),
+		refused:      counter("trailward_ingest_records_rejected_total", "Records that the store could not keep.", "route"),
+		rejected:     counter("trailward_ingest_requests_rejected_total", "Ingest requests of which nothing was stored, by reason.", "route", "reason"),
+		rows:         counter("trailward_query_rows_total", "Rows handed out.", "route"),
+		tailRecords:  counter("trailward_tail_records_total", "Records of live tails, counted for each, by result: sent, skipped.", "result"),
 	}
 	for _, c := range []prometheus.Collector{
 		m.requests, m.seconds, m.inFlight, m.panics, m.authFailures, m.foreign, m.bodyBytes, m.bodyMemory,
-		m.received, m.bytes, m.duplicates, m.damaged, m.refused, m.rejected, m.rows,
+		m.received, m.bytes, m.duplicates, m.damaged, m.refused, m.rejected, m.rows, m.tailRecords,
+		gauge("trailward_queries_running", "Questions that are being answered, those of cat included.", g.queriesRunning),
+		gauge("trailward_queries_waiting", "Questions that wait for their turn.", g.queriesWaiting),
+		gauge("trailward_query_results_bytes", "Bytes of the answers to asynchronous questions that are kept.", g.asyncMemory),
+		gauge("trailward_tails", "Live tails that are open.", g.tails),
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)

@@ -22,8 +22,12 @@ const (
 	maxTables      = 100
 )
 
-// question is the JSON body of /v1/query and /v1/sql.
+// anyLanguage stands for the language of a body that names its own.
+const anyLanguage = query.Language(255)
+
+// question is the JSON body of /v1/query, /v1/sql and /v1/queries.
 type question struct {
+	lang       query.Language
 	text       string
 	groups     []string
 	start, end json.RawMessage
@@ -34,7 +38,8 @@ type question struct {
 // twice is an error, since a bound that was overlooked would give an answer to
 // another question.
 func decodeQuestion(data []byte, lang query.Language) (question, *failure) {
-	var q question
+	q := question{lang: lang}
+	language := ""
 	dec := json.NewDecoder(bytes.NewReader(data))
 	malformed := func(err error) (question, *failure) {
 		f := badRequest("the body is not the JSON object that was expected")
@@ -69,13 +74,18 @@ func decodeQuestion(data []byte, lang query.Language) (question, *failure) {
 		case "end":
 			err = dec.Decode(&q.end)
 		case "tables":
-			if lang != query.SQL {
+			if lang == query.Insights {
 				return q, badRequest("the member tables belongs to /v1/sql")
 			}
 			err = dec.Decode(&q.tables)
+		case "language":
+			if lang != anyLanguage {
+				return q, badRequest("the member language belongs to /v1/queries")
+			}
+			err = dec.Decode(&language)
 		default:
 			f := badRequest("the body has an unknown member")
-			f.hint = "the members are query, groups, start and end, and tables for /v1/sql"
+			f.hint = "the members are query, groups, start and end, tables for /v1/sql, and language for /v1/queries"
 			return q, f
 		}
 		if err != nil {
@@ -92,7 +102,21 @@ func decodeQuestion(data []byte, lang query.Language) (question, *failure) {
 	if _, err := dec.Token(); err != io.EOF {
 		return q, badRequest("there is more after the JSON object")
 	}
+	if lang == anyLanguage {
+		switch language {
+		case "", "insights":
+			q.lang = query.Insights
+		case "sql":
+			q.lang = query.SQL
+		default:
+			f := badRequest("the member language is unknown")
+			f.hint = "use insights or sql"
+			return q, f
+		}
+	}
 	switch {
+	case q.lang == query.Insights && len(q.tables) > 0:
+		return q, badRequest("the member tables belongs to the language sql")
 	case strings.TrimSpace(q.text) == "":
 		return q, badRequest("the member query is missing or empty")
 	case len(q.groups) > maxQueryGroups:
@@ -160,7 +184,7 @@ func (s *Server) readQuestion(r *http.Request, lang query.Language) (query.Reque
 	if f != nil {
 		return req, f
 	}
-	req.Text, req.Tables = q.text, q.tables
+	req.Language, req.Text, req.Tables = q.lang, q.text, q.tables
 	if req.Start, f = timeOf(q.start, "start", req.Now); f != nil {
 		return req, f
 	}

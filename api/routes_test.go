@@ -102,6 +102,10 @@ func TestOpenAPI(t *testing.T) {
 		switch {
 		case rt.action == auth.Write:
 			want = append(want, "400", "408", "409", "413", "415", "500")
+		case key == "POST /v1/queries":
+			want = append(want, "400", "408", "413", "415", "500")
+		case strings.HasSuffix(key, "/{id}"):
+			want = append(want, "404")
 		case rt.method == "POST":
 			want = append(want, "400", "404", "406", "408", "413", "415", "500", "504")
 		}
@@ -155,6 +159,23 @@ func TestRoutesByRole(t *testing.T) {
 		"POST /v1/sql": {
 			{"", question(`"` + own + `"`), 401, 200, 403, 200, 200},
 			{"", question(`"` + own + `","` + foreign + `"`), 401, 403, 403, 403, 200},
+		},
+		"POST /v1/queries": {
+			{"", question(`"` + own + `"`), 401, 200, 403, 200, 200},
+			{"", question(`"` + foreign + `"`), 401, 403, 403, 403, 200},
+			{"", question(""), 401, 200, 403, 200, 200},
+		},
+		// Whose a query is: TestAsyncOwner.
+		"GET /v1/queries/{id}":    {{"", "", 401, 404, 403, 404, 404}},
+		"DELETE /v1/queries/{id}": {{"", "", 401, 404, 403, 404, 404}},
+		// What a tail shows: TestTailGroups. Here a fault in the pattern, which is
+		// seen after the group, ends it.
+		"GET /v1/tail": {
+			{"?pattern=%7B&group=" + own, "", 401, 400, 403, 400, 400},
+			{"?pattern=%7B&group=" + foreign, "", 401, 403, 403, 403, 400},
+			{"?pattern=%7B&group=/own/*", "", 401, 400, 403, 400, 400},
+			{"?pattern=%7B&group=*", "", 401, 403, 403, 403, 400},
+			{"?pattern=%7B", "", 401, 400, 403, 400, 400},
 		},
 		"GET /v1/groups": {{"", "", 401, 200, 403, 200, 200}},
 		"GET /v1/cat": {

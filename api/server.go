@@ -36,10 +36,13 @@ type Server struct {
 	crossOrigin *http.CrossOriginProtection
 	memory      *budget
 	ingests     *gate
-	queries     *gate
+	queries     *fairGate
+	async       *asyncQueries
+	tails       *tailCount
 
-	tokensSeen atomic.Bool // a token exists or existed since the start
-	stopping   atomic.Bool // no new work is taken on
+	tokensSeen atomic.Bool   // a token exists or existed since the start
+	stopping   atomic.Bool   // no new work is taken on
+	ending     chan struct{} // closed with stopping: what would never end by itself ends
 
 	mu       sync.Mutex
 	listener net.Listener // set once by Listen
@@ -54,7 +57,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err := deps.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg.withDefaults(), deps: deps, log: deps.Log, crossOrigin: http.NewCrossOriginProtection()}
+	s := &Server{cfg: cfg.withDefaults(), deps: deps, log: deps.Log, crossOrigin: http.NewCrossOriginProtection(), ending: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
@@ -62,10 +65,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		s.deps.Now = time.Now
 	}
 	if s.deps.Frame == nil {
-		s.deps.Frame = s.frameLines
-	}
-	if s.deps.Encode == nil {
-		s.deps.Encode = NewEncoder
+		s.deps.Frame = FrameLines
 	}
 	for _, h := range s.cfg.Hosts {
 		hp, err := parseHost(h)
@@ -82,9 +82,11 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		s.cert = c
 	}
 	s.memory = &budget{limit: s.cfg.MaxBodyMemory}
-	s.ingests = newGate(s.cfg.MaxIngests, -1, s.cfg.IngestWait)
-	s.queries = newGate(s.cfg.MaxQueries, s.cfg.MaxQueriesQueued, s.cfg.QueryWait)
-	m, err := newMetrics(deps.Metrics, func() float64 { return float64(s.memory.inUse()) })
+	s.ingests = newGate(s.cfg.MaxIngests, s.cfg.IngestWait)
+	s.queries = newFairGate(s.cfg)
+	s.async = newAsyncQueries(s.cfg)
+	s.tails = &tailCount{most: s.cfg.MaxPrincipalTails, open: map[string]int{}}
+	m, err := newMetrics(deps.Metrics, s.gauges())
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +181,11 @@ func (s *Server) Serve(ctx context.Context) error {
 		return fmt.Errorf("serve %s: %w", s.Addr(), err)
 	case <-ctx.Done():
 	}
-	s.stopping.Store(true)
+	if !s.stopping.Swap(true) {
+		close(s.ending)
+	}
+	// Nobody can ask for the answers any more.
+	defer s.async.close()
 	drain, stop := context.WithTimeout(context.Background(), s.cfg.DrainTime)
 	defer stop()
 	if err := srv.Shutdown(drain); err != nil {

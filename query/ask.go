@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"trailward/query/insights"
-	"trailward/query/lower"
 )
 
 // Query runs a question. A fault in its text is an [*Error]; what else can
@@ -27,31 +24,4 @@ func (e *Engine) Query(ctx context.Context, req Request) (Rows, error) {
 		return e.sql(ctx, req, start)
 	}
 	return nil, fmt.Errorf("query language %d is not known", req.Language)
-}
-
-func (e *Engine) insights(ctx context.Context, req Request, start time.Time) (Rows, error) {
-	q, err := insights.Compile(req.Text, insights.Options{Now: req.Now, Start: req.Start, End: req.End})
-	if err != nil {
-		return nil, err
-	}
-	sel := Selection{Groups: req.Groups, Start: req.Start, End: req.End}
-	var none bool
-	if sel.Groups, none = narrow(req.Groups, q.Groups); none {
-		sel.Groups = nil
-	}
-	return e.run(ctx, task{
-		sel: sel, nothing: none, timeout: e.opts.InsightsTimeout, start: start,
-		statement: func(ctx context.Context, s *scan) (string, []Column, error) {
-			s.preds = q.Predicates()
-			st, err := lower.Lower(q, s.open(ctx), lower.DuckDB)
-			if err != nil {
-				return "", nil, err
-			}
-			out := make([]Column, len(st.Columns))
-			for i, c := range st.Columns {
-				out[i] = Column{Name: c.Name, Type: c.Type, Hidden: c.Hidden}
-			}
-			return st.SQL, out, nil
-		},
-	})
 }

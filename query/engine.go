@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"trailward/query/duck"
+	"trailward/query/insights"
 )
 
 // Defaults and limits of an engine.
@@ -29,6 +30,9 @@ type Options struct {
 	AccountID       string        // of the @log field; empty means DefaultAccountID
 	SQLTimeout      time.Duration // 0 means DefaultSQLTimeout
 	InsightsTimeout time.Duration // 0 means DefaultInsightsTimeout
+	// Lookup gives the tables of the commands lookup and cidrlookup; nil means
+	// that there are none.
+	Lookup insights.LookupFunc
 }
 
 // Engine answers questions. Its methods may be called at the same time; more
@@ -55,6 +59,7 @@ func New(opts Options) (*Engine, error) {
 	if opts.SQLTimeout < 0 || opts.InsightsTimeout < 0 {
 		return nil, fmt.Errorf("query timeouts %v and %v: must not be negative", opts.SQLTimeout, opts.InsightsTimeout)
 	}
+	opts.Pool.Functions = textFunctions()
 	pool, err := duck.NewPool(opts.Pool)
 	if err != nil {
 		return nil, err

@@ -65,6 +65,9 @@ type Stats struct {
 	RecordsScanned int64   `json:"records_scanned"` // rows in the segments that were opened
 	BytesScanned   int64   `json:"bytes_scanned"`   // of the columns that were read, as stored
 	SegmentsOpened int64   `json:"segments_opened"`
+	// Notices say what in the query, or in its answer, may not be what its
+	// writer believes.
+	Notices []string `json:"notices,omitempty"`
 }
 
 // Error is a fault in a query's text.

@@ -44,6 +44,10 @@ type scan struct {
 	to      time.Time
 	account string
 	preds   []plan.Predicate // that every record that matters passes
+	// only, if set, says which parts the next relation is over.
+	only func(Part) bool
+	// seen, if set, is told how a relation is read.
+	seen func(groups []*partGroup)
 
 	opened   []map[string]bool // columns that were opened, by part
 	bytes    []int64           // that these took, by part
@@ -74,9 +78,9 @@ func inRange(parts []Part, start, end time.Time) []Part {
 	return out
 }
 
-// open is the plan.OpenFunc over all parts.
+// open is the plan.OpenFunc over all parts, for a plan with one scan.
 func (s *scan) open(ctx context.Context) plan.OpenFunc {
-	return func(fields []plan.FieldRef) (plan.Relation, error) {
+	return func(_ *plan.Scan, fields []plan.FieldRef) (plan.Relation, error) {
 		return s.relation(ctx, nil, fields)
 	}
 }
@@ -122,6 +126,9 @@ func (s *scan) relation(ctx context.Context, kinds []trailward.Kind, fields []pl
 	}
 	if err := s.openParts(ctx, groups); err != nil {
 		return rel, err
+	}
+	if s.seen != nil {
+		s.seen(groups)
 	}
 	var selects []string
 	for _, g := range groups {
@@ -204,7 +211,7 @@ func (s *scan) group(kinds []trailward.Kind, wanted []plan.FieldRef) []*partGrou
 	byText := map[string]*partGroup{}
 	var groups []*partGroup
 	for i, p := range s.parts {
-		if kinds != nil && !slices.Contains(kinds, p.Kind()) {
+		if kinds != nil && !slices.Contains(kinds, p.Kind()) || s.only != nil && !s.only(p) {
 			continue
 		}
 		schema := s.schemas.of(p)

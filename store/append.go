@@ -114,6 +114,10 @@ func (s *Store) Append(ctx context.Context, b *Batch) (Result, error) {
 	for _, i := range fresh {
 		s.addToHead(&b.Records[i], taken[i])
 	}
+	if len(fresh) > 0 {
+		s.spoke(b.Group, e.arrival)
+		s.count(res.Records, res.Bytes)
+	}
 	if len(e.batchKey) > 0 {
 		s.batches[string(e.batchKey)] = catalog.Batch{Key: e.batchKey, Body: e.body, Records: e.total, Accepted: e.arrival}
 	}

@@ -20,6 +20,9 @@ var errUnclear = errors.New("it is not known whether the change was made: restar
 func (s *Store) commit(ch catalog.Change, events []ledger.Event, visible func()) error {
 	s.commitMu.Lock()
 	defer s.commitMu.Unlock()
+	if s.unclear {
+		return errUnclear
+	}
 	head, err := s.ledger.Append(events...)
 	if err != nil {
 		return s.ledgerError(err)
@@ -55,6 +58,7 @@ func (s *Store) uncommitted(ch catalog.Change, cause error) error {
 		err = s.ledger.Cut(got)
 	}
 	if err != nil {
+		s.unclear = true
 		s.fail(fmt.Errorf("%w: %w: %w", errUnclear, cause, err))
 		return fmt.Errorf("%w: %w", errUnclear, cause)
 	}
@@ -93,9 +97,16 @@ func (s *Store) ledgerSegment(w *written) ledger.Segment {
 	}
 }
 
-// now is the time of acceptance: the machine's, but never behind the ledger's,
-// by which retention counts, so that no clock that went back makes a record
-// old at once.
+// now is the time of acceptance: the machine's, but never behind the ledger's
+// or the retention clock, so that no clock that went back makes a record old at
+// once.
 func (s *Store) now() int64 {
-	return max(s.clock.Now().UnixNano(), s.ledger.Now().UnixNano())
+	return max(s.clock.Now().UnixNano(), s.ledger.Now().UnixNano(), s.retention.Load())
+}
+
+// Checkpoint returns the ledger's name and key and its last signed checkpoint,
+// nil before the first; also of a closed store.
+func (s *Store) Checkpoint() (ledger.Identity, []byte) {
+	_, signed := s.ledger.Checkpoint()
+	return s.ledger.Identity(), signed
 }

@@ -145,6 +145,7 @@ func TestAKillWhileCompacting(t *testing.T) {
 	s.OnStep(func(what string) {
 		steps[what]++
 		to := copyDir(t, dir)
+		good(t, to)
 		k := openWith(t, to, nil)
 		want(t, cat(t, k, "/g"), slices.Clone(lines)...)
 		if n := len(segmentFiles(t, to)); n != k.Segments() {
@@ -158,6 +159,7 @@ func TestAKillWhileCompacting(t *testing.T) {
 		}
 		want(t, cat(t, k, "/g"), slices.Clone(lines)...)
 		k.Close()
+		good(t, to)
 	})
 	if err := s.Compact(context.Background()); err != nil {
 		t.Fatal(err)
@@ -170,7 +172,8 @@ func TestAKillWhileCompacting(t *testing.T) {
 }
 
 func TestCompactionBesideEverythingElse(t *testing.T) {
-	s := openWith(t, dataDir(t), func(o *store.Options) { o.NoCompaction = false })
+	dir := dataDir(t)
+	s := openWith(t, dir, func(o *store.Options) { o.NoCompaction = false })
 	const writers, each = 4, 60
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
@@ -242,4 +245,5 @@ func TestCompactionBesideEverythingElse(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	good(t, dir)
 }

@@ -13,3 +13,18 @@ func (s *Store) Segments() (n int) {
 	}
 	return n
 }
+
+// RecordInterval does what the background does each hour.
+func (s *Store) RecordInterval() error { return s.recordInterval() }
+
+// CheckSpace does what the background does each second.
+func (s *Store) CheckSpace() { s.checkSpace() }
+
+const MaxHeads = maxHeads
+
+// HeadBytes is the weight of the head and of what is being sealed.
+func (s *Store) HeadBytes() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.headBytes
+}

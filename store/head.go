@@ -22,6 +22,13 @@ type head struct {
 	frozen []*memPart       // earlier ones, no longer changing, that a query has seen
 }
 
+// The head's weight is about what it takes in memory: its records' bytes, and
+// for each record and each group and kind what they take beside.
+const (
+	recordWeight = 80
+	headWeight   = 10 << 10
+)
+
 // mergeRows is up to how many records two frozen runs are merged, so that a
 // query does not find one run for each query before it.
 const mergeRows = 50_000
@@ -39,9 +46,10 @@ func (s *Store) addToHead(r *trailward.Record, t shape.Taken) {
 		h = &head{active: s.newBuilder(k)}
 		s.heads[k] = h
 		s.names[k.group] = struct{}{}
+		s.headBytes += headWeight
 	}
 	h.active.Add(r, t)
-	s.headBytes += int64(len(r.Raw))
+	s.headBytes += int64(len(r.Raw)) + recordWeight
 	if s.oldest.IsZero() {
 		s.oldest = s.clock.Now()
 	}
@@ -67,13 +75,17 @@ func (s *Store) freeze(k headKey, h *head) {
 }
 
 // Seal makes segments of the head and lets the WAL's files go.
-func (s *Store) Seal() error {
+func (s *Store) Seal() error { return s.seal(false) }
+
+// seal is Seal; with always, the WAL's files go even if there is nothing in the
+// head.
+func (s *Store) seal(always bool) error {
 	s.sealMu.Lock()
 	defer s.sealMu.Unlock()
 
 	s.gate.Lock()
 	s.mu.Lock()
-	if len(s.heads) == 0 {
+	if len(s.heads) == 0 && len(s.batches) == 0 && !always {
 		s.mu.Unlock()
 		s.gate.Unlock()
 		return nil
@@ -106,6 +118,9 @@ func (s *Store) Seal() error {
 		ch.Batches = append(ch.Batches, b)
 	}
 	list, err := s.mergeHeads(taken)
+	for _, b := range list {
+		b.WAL = through
+	}
 	if err == nil {
 		err = s.writeAll(list, ch, func() {
 			s.sealing = nil

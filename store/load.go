@@ -209,7 +209,12 @@ func (s *Store) writeLoad(builders map[headKey]*segment.Builder, files []File) e
 			list = append(list, b)
 		}
 	}
-	return s.writeAll(list, catalog.Change{Files: files}, nil)
+	return s.writeAll(list, catalog.Change{Files: files}, func() {
+		for _, b := range list {
+			s.spoke(b.Group, s.now())
+			s.count(int64(b.Rows()), b.RawSize())
+		}
+	})
 }
 
 // Flush makes durable all that was added.

@@ -34,10 +34,11 @@ func newReaders(s *Store, limit int) *readers {
 // reading is an open segment.
 type reading struct {
 	*segment.Reader
-	of   *sealed
-	file vfs.File
-	refs int           // guarded by readers.mu
-	el   *list.Element // in idle when refs is 0; guarded by readers.mu
+	of    *sealed
+	file  vfs.File
+	plain int64         // bytes of plaintext
+	refs  int           // guarded by readers.mu
+	el    *list.Element // in idle when refs is 0; guarded by readers.mu
 }
 
 // get returns the open segment p, which put must follow.
@@ -156,5 +157,5 @@ func (s *Store) openSegment(p *sealed) (_ *reading, err error) {
 	if r.Meta.Rows != p.info.Rows || r.Meta.Group != p.info.Group || r.Meta.Kind != p.info.Kind {
 		return nil, fmt.Errorf("%w: it is not the one that the catalog describes", segment.ErrDamaged)
 	}
-	return &reading{Reader: r, of: p, file: f}, nil
+	return &reading{Reader: r, of: p, file: f, plain: plain.Size()}, nil
 }

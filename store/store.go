@@ -27,6 +27,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"trailward"
@@ -60,12 +61,14 @@ const (
 	DefaultCache     = 256 << 20
 	// maxHeads is how many times SealBytes the head may grow to while it is
 	// being sealed, before Append answers ErrOverloaded.
-	maxHeads = 4
+	maxHeads = 3
 	// loadBytes is how many bytes of records a Load collects before it seals,
 	// and loadMemory how much memory they may take until then; as much again is
 	// being sealed meanwhile.
 	loadBytes  = 128 << 20
 	loadMemory = 80 << 20
+	// sealRetry is how long after a failed seal the next is tried.
+	sealRetry = 5 * time.Second
 	// batchMemory is how long a batch's id is remembered at least.
 	batchMemory = 7 * 24 * time.Hour
 )
@@ -93,10 +96,19 @@ type Options struct {
 	Logger   *slog.Logger // nil: none
 	// Version is the program's, for the ledger. Empty means "unknown".
 	Version string
-	// SealBytes and SealAge say when the head is sealed: at so many bytes of
-	// records, or when its oldest record is so old. 0 means the defaults.
+	// SealBytes and SealAge say when the head is sealed: when it takes about so
+	// many bytes of memory, or when its oldest record is so old. 0 means the defaults.
 	SealBytes int64
 	SealAge   time.Duration
+	// ReserveBytes is how much of the disk is kept free: below that no records
+	// are taken. 0 means a twentieth of the disk, at most 1 GiB; negative: nothing.
+	ReserveBytes int64
+	// Space returns the room on the disk. Nil asks the system.
+	Space func() (vfs.Space, error)
+	// Seen, when set, is given the ledger's checkpoint before anything is
+	// written, and proves an extension of one that was seen before. Its error
+	// refuses the store.
+	Seen func(id ledger.Identity, now ledger.Checkpoint, prove func(before ledger.Checkpoint) ([]ledger.Hash, error)) error
 	// NoCompaction leaves segments as they are, but for calls of Compact.
 	NoCompaction bool
 	// CacheBytes bounds the decrypted columns kept in memory for the query engine,
@@ -128,10 +140,11 @@ type Store struct {
 	sealMu sync.Mutex // one seal at a time
 
 	commitMu sync.Mutex // one change of ledger and catalog at a time
+	unclear  bool       // what became of the last change; guarded by commitMu
 
 	mu        sync.Mutex
 	heads     map[headKey]*head
-	headBytes int64     // raw bytes in heads and in sealing
+	headBytes int64     // weight of heads and sealing
 	oldest    time.Time // when the head's first record came; zero when it is empty
 	sealing   []*memPart
 	segments  map[string]*groupSegments // by group
@@ -143,9 +156,14 @@ type Store struct {
 	failed    error // of the WAL or a commit; stays
 	full      bool  // the disk has no room for more records
 
-	changed map[string]struct{} // groups that may have segments to merge
+	settings map[string]catalog.Group // of groups for which anything is set
+	active   map[string]*activity     // of groups
+	since    interval                 // the one that is not recorded yet
+	changed  map[string]struct{}      // groups that may have segments to merge
 
-	compactMu sync.Mutex // one merge at a time
+	compactMu  sync.Mutex   // one merge at a time
+	settingsMu sync.Mutex   // one change of settings, or run of expiry, at a time
+	retention  atomic.Int64 // where the retention clock stands
 
 	kick  chan struct{} // the head is due
 	merge chan struct{} // segments were added
@@ -204,7 +222,7 @@ func open(ctx context.Context, opt Options) (_ *Store, rep Replayed, err error) 
 		opt: opt, fs: fsys, log: opt.Logger, clock: opt.Clock, cache: newCache(opt.CacheBytes), columns: newColumnCache(opt.CacheBytes),
 		heads: map[headKey]*head{}, segments: map[string]*groupSegments{}, inflight: map[string]chan struct{}{},
 		batches: map[string]catalog.Batch{}, names: map[string]struct{}{}, kick: make(chan struct{}, 1),
-		changed: map[string]struct{}{}, merge: make(chan struct{}, 1), step: func(string) {},
+		changed: map[string]struct{}{}, settings: map[string]catalog.Group{}, active: map[string]*activity{}, merge: make(chan struct{}, 1), step: func(string) {},
 	}
 	s.readers = newReaders(s, DefaultOpenSegments)
 	s.takers.New = func() any { t := opt.Format.Taker(); return &t }
@@ -224,6 +242,9 @@ func open(ctx context.Context, opt Options) (_ *Store, rep Replayed, err error) 
 		return nil, rep, err
 	}
 	if err := s.openCatalog(); err != nil {
+		return nil, rep, err
+	}
+	if err := s.loadSettings(); err != nil {
 		return nil, rep, err
 	}
 	if err := s.loadSegments(); err != nil {
@@ -260,9 +281,16 @@ func open(ctx context.Context, opt Options) (_ *Store, rep Replayed, err error) 
 	if err := s.wal.Remove(through); err != nil {
 		return nil, rep, err
 	}
-	if err := s.commit(catalog.Change{}, []ledger.Event{ledger.Started{Version: opt.Version}}, nil); err != nil {
+	events := []ledger.Event{ledger.Started{Version: opt.Version}}
+	for _, d := range rep.Damaged {
+		events = append(events, ledger.Damage{What: "wal", Place: d.File})
+	}
+	if err := s.commit(catalog.Change{}, events, nil); err != nil {
 		return nil, rep, err
 	}
+	s.remember()
+	s.since.from = s.now()
+	s.checkSpace()
 	bg, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.done.Go(func() { s.background(bg) })
@@ -316,10 +344,34 @@ func (s *Store) openCatalog() error {
 	if s.ledger, err = ledger.Open(ledger.Options{FS: s.fs, Dir: ledgerDir, Keys: s.key, Clock: s.clock, Committed: head}); err != nil {
 		return err
 	}
+	if s.opt.Seen != nil {
+		now, _ := s.ledger.Checkpoint()
+		prove := func(before ledger.Checkpoint) ([]ledger.Hash, error) {
+			_, proof, err := s.ledger.ProveExtension(before)
+			return proof, err
+		}
+		if err := s.opt.Seen(s.ledger.Identity(), now, prove); err != nil {
+			return err
+		}
+	}
 	if what := s.ledger.Rebuilt(); what != "" {
 		s.log.Warn("the ledger: " + what)
 	}
 	return nil
+}
+
+// loadSettings reads what is set for groups, and the retention clock.
+func (s *Store) loadSettings() error {
+	list, err := s.cat.Groups()
+	if err != nil {
+		return err
+	}
+	for _, g := range list {
+		s.settings[g.Name] = g
+	}
+	c, err := s.cat.Clock()
+	s.retention.Store(c.Now)
+	return err
 }
 
 func (s *Store) release() {
@@ -353,6 +405,9 @@ func (s *Store) Close() error {
 	s.stop()
 	s.done.Wait()
 	err := s.Seal()
+	if s.now()-s.since.from >= int64(intervalLeast) {
+		err = errors.Join(err, s.recordInterval())
+	}
 	err = errors.Join(err, s.commit(catalog.Change{}, []ledger.Event{ledger.Stopped{}}, nil))
 	s.gate.Lock() // no Append is under way any more
 	defer s.gate.Unlock()
@@ -362,10 +417,13 @@ func (s *Store) Close() error {
 	return err
 }
 
-// background seals the head when it is due.
+// background seals the head when it is due, and does what is to be done each
+// hour and each half day.
 func (s *Store) background(ctx context.Context) {
+	var retry, expire time.Time // not before
+	hour := s.clock.Now().Add(intervalEvery)
 	for {
-		t := s.clock.NewTimer(time.Second)
+		t := s.clock.NewTimer(spaceEvery)
 		select {
 		case <-ctx.Done():
 			t.Stop()
@@ -374,13 +432,31 @@ func (s *Store) background(ctx context.Context) {
 		case <-t.C():
 		}
 		t.Stop()
+		s.checkSpace()
+		now := s.clock.Now()
 		s.mu.Lock()
-		due := s.headBytes >= s.opt.SealBytes || !s.oldest.IsZero() && s.clock.Now().Sub(s.oldest) >= s.opt.SealAge || len(s.heads) > 0 && s.wal.Size() >= 2*s.opt.SealBytes
+		due := s.headBytes >= s.opt.SealBytes || !s.oldest.IsZero() && now.Sub(s.oldest) >= s.opt.SealAge || len(s.heads) > 0 && s.wal.Size() >= 2*s.opt.SealBytes
 		s.mu.Unlock()
-		if due {
+		if due && !now.Before(retry) {
 			if err := s.Seal(); err != nil {
 				s.log.Error("seal the head", "error", err)
+				retry = now.Add(sealRetry)
 			}
+		}
+		// A clock that went back must not stop these.
+		if !now.Before(hour) || hour.Sub(now) > intervalEvery {
+			if err := s.recordInterval(); err != nil {
+				s.log.Error("record the hour", "error", err)
+			}
+			hour = now.Add(intervalEvery)
+		}
+		if !now.Before(expire) || expire.Sub(now) > expireEvery {
+			if res, err := s.Expire(); err != nil {
+				s.log.Error("delete what is past its retention", "error", err)
+			} else if res.Segments > 0 {
+				s.log.Info("deleted what is past its retention", "segments", res.Segments, "records", res.Records)
+			}
+			expire = now.Add(expireEvery)
 		}
 	}
 }

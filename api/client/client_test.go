@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +26,7 @@ import (
 	"trailward"
 	"trailward/api"
 	"trailward/api/client"
+	"trailward/api/live"
 	"trailward/auth"
 	"trailward/query"
 	"trailward/query/plan"
@@ -572,4 +575,110 @@ func FuzzParseRow(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestTail: records and skips come in order, and the end says why.
+func TestTail(t *testing.T) {
+	hub, err := live.NewHub(live.Options{TailRecords: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hub.Close()
+	d := (&store{}).deps()
+	d.Tail = hub.Subscribe
+	s := serve(t, api.Config{}, d)
+	c := newClient(t, client.Options{Server: s.URL()})
+	publish := func() {
+		hub.Publish("g", []trailward.Record{
+			{Group: "g", Stream: "s", Kind: "text", Time: 1, Raw: []byte("not \xff text")}, {Group: "g", Raw: []byte("other")}, {Group: "g", Raw: []byte("text 2")}, {Group: "g", Raw: []byte("text 3")},
+		})
+	}
+	go func() {
+		for hub.Stats().Tails == 0 {
+			runtime.Gosched()
+		}
+		publish()
+	}()
+	var got []client.TailLine
+	err = c.Tail(t.Context(), "g", "text", func(l *client.TailLine, line []byte) error {
+		if !json.Valid(line) {
+			t.Errorf("line %q is not JSON", line)
+		}
+		if got = append(got, *l); l.Skipped > 0 || len(got) == 3 {
+			hub.Close()
+		}
+		return nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "stopping") {
+		t.Errorf("Tail() = %v, want that the server is stopping", err)
+	}
+	if len(got) < 2 || string(got[0].Bytes) != "not \xff text" || got[0].Message != "not \ufffd text" || got[0].Stream != "s" || got[0].Time.UnixNano() != 1 {
+		t.Errorf("Tail() gave %+v", got)
+	}
+
+	if err := c.Tail(t.Context(), "g", "{", nil); err == nil {
+		t.Error("Tail() with a faulty pattern = nil, want an error")
+	} else if e := new(client.Error); !errors.As(err, &e) || e.Status != 400 || e.Column != 2 {
+		t.Errorf("Tail() with a faulty pattern = %v, want 400 with a column", err)
+	}
+}
+
+func TestTailStops(t *testing.T) {
+	hub, err := live.NewHub(live.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hub.Close()
+	d := (&store{}).deps()
+	d.Tail = hub.Subscribe
+	s := serve(t, api.Config{}, d)
+	c := newClient(t, client.Options{Server: s.URL()})
+	knock := func() {
+		for hub.Stats().Tails == 0 {
+			runtime.Gosched()
+		}
+		hub.Publish("g", []trailward.Record{{Group: "g", Raw: []byte("x")}})
+	}
+	go knock()
+	stop := errors.New("enough")
+	if err := c.Tail(t.Context(), "", "", func(*client.TailLine, []byte) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("Tail() = %v, want %v", err, stop)
+	}
+	for hub.Stats().Tails > 0 {
+		runtime.Gosched()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go knock()
+	err = c.Tail(ctx, "", "", func(*client.TailLine, []byte) error { cancel(); return nil })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("Tail() = %v, want %v", err, context.Canceled)
+	}
+}
+
+// TestExport: bytes are passed on, and an answer that is not whole is an error.
+func TestExport(t *testing.T) {
+	st := &store{rows: func() query.Rows {
+		return &rows{columns: []query.Column{{Name: "n", Type: plan.Int}}, values: [][]any{{int64(1)}, {int64(2)}}}
+	}}
+	s := serve(t, api.Config{}, st.deps())
+	c := newClient(t, client.Options{Server: s.URL()})
+	for _, format := range []string{"csv", "arrow", "parquet"} {
+		var out bytes.Buffer
+		if _, err := c.Export(t.Context(), true, client.Question{Query: "x"}, api.FormatNamed(format), &out); err != nil || out.Len() == 0 {
+			t.Errorf("Export(%s) = %v with %d bytes, want some", format, err, out.Len())
+		}
+		if format == "csv" && out.String() != "n\r\n1\r\n2\r\n" {
+			t.Errorf("Export(csv) = %q", out.String())
+		}
+	}
+	var fault *client.Error
+	if _, err := c.Export(t.Context(), false, client.Question{Query: "bad"}, api.FormatArrow, io.Discard); !errors.As(err, &fault) || fault.Column != 3 {
+		t.Errorf("Export() of a faulty question = %v, want its place", err)
+	}
+	cut := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "half") }))
+	defer cut.Close()
+	c = newClient(t, client.Options{Server: cut.URL})
+	if _, err := c.Export(t.Context(), false, client.Question{Query: "x"}, api.FormatArrow, io.Discard); err == nil {
+		t.Error("Export() of half an answer = nil, want an error")
+	}
 }

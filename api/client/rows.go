@@ -49,6 +49,9 @@ type Stats struct {
 	RecordsScanned int64   `json:"records_scanned"`
 	BytesScanned   int64   `json:"bytes_scanned"`
 	SegmentsOpened int64   `json:"segments_opened"`
+	// Notices say what in the query, or in its answer, may not be what its
+	// writer believes.
+	Notices []string `json:"notices"`
 }
 
 // Query asks a question in Insights QL.
@@ -61,7 +64,8 @@ func (c *Client) SQL(ctx context.Context, q Question) (*Rows, error) {
 	return c.ask(ctx, "/v1/sql", q)
 }
 
-func (c *Client) ask(ctx context.Context, path string, q Question) (*Rows, error) {
+// post sends a question.
+func (c *Client) post(ctx context.Context, path string, q Question, mediaType string) (*http.Response, error) {
 	body, err := json.Marshal(struct {
 		Query  string            `json:"query"`
 		Groups []string          `json:"groups,omitempty"`
@@ -72,8 +76,12 @@ func (c *Client) ask(ctx context.Context, path string, q Question) (*Rows, error
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", path, err)
 	}
-	resp, err := c.do(ctx, call{method: http.MethodPost, path: path, body: body,
-		header: http.Header{"Content-Type": {"application/json"}, "Accept": {"application/x-ndjson"}}})
+	return c.do(ctx, call{method: http.MethodPost, path: path, body: body,
+		header: http.Header{"Content-Type": {"application/json"}, "Accept": {mediaType}}})
+}
+
+func (c *Client) ask(ctx context.Context, path string, q Question) (*Rows, error) {
+	resp, err := c.post(ctx, path, q, "application/x-ndjson")
 	if err != nil {
 		return nil, err
 	}

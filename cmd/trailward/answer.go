@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strconv"
@@ -37,14 +36,11 @@ func (a *app) answer(rows query.Rows, r query.Request, output string) (stats que
 			return stats, err
 		}
 	}
-	// What came before an error is written, so that it is seen how far it got.
-	if err := errors.Join(out.Flush(), rows.Err()); err != nil {
-		return stats, err
+	if err := rows.Err(); err != nil {
+		// What came before is written, so that it is seen how far it got.
+		return stats, errors.Join(out.Flush(), err)
 	}
-	if t, ok := out.(*tableEncoder); ok {
-		err = t.table.Close()
-	}
-	return rows.Stats(), err
+	return rows.Stats(), out.Close()
 }
 
 func (a *app) encoder(output string, r query.Request, rows query.Rows) (api.RowEncoder, error) {
@@ -56,9 +52,11 @@ func (a *app) encoder(output string, r query.Request, rows query.Rows) (api.RowE
 			rr.rawOnly = true
 			return &lineEncoder{bufio.NewWriterSize(a.guarded(), 64<<10), rr}, nil
 		}
-		return encode(a.guarded(), api.FormatJSON, r.Language, columns)
+		return api.NewEncoder(a.guarded(), api.FormatJSON, r.Language, columns)
 	case "csv":
-		return encode(a.guarded(), api.FormatCSV, r.Language, columns)
+		return api.NewEncoder(a.guarded(), api.FormatCSV, r.Language, columns)
+	case "arrow", "parquet":
+		return api.NewEncoder(a.stdout, api.FormatNamed(output), r.Language, columns)
 	}
 	// Insights adds the record's pointer to every row. It is for programs; a
 	// person who did not ask for it has more use for the room.
@@ -86,40 +84,7 @@ func (e *lineEncoder) Encode([]any) error {
 }
 
 func (e *lineEncoder) Flush() error { return e.w.Flush() }
-
-// encode makes the encoder of an answer with these columns; the format is one
-// of api's. It is what the server uses, too.
-func encode(w io.Writer, format string, lang query.Language, columns []query.Column) (api.RowEncoder, error) {
-	switch format {
-	case api.FormatJSON:
-		return &textEncoder{w: w, row: query.NewJSON(columns, lang).Append}, nil
-	case api.FormatCSV:
-		c := query.CSV{Lang: lang}
-		return &textEncoder{w: w, buf: c.AppendHeader(nil, columns), row: c.Append}, nil
-	}
-	return nil, fmt.Errorf("encode rows: format %q is not known", format)
-}
-
-// textEncoder gathers rows that an append function writes.
-type textEncoder struct {
-	w   io.Writer
-	buf []byte
-	row func(dst []byte, values []any) []byte
-}
-
-func (e *textEncoder) Encode(values []any) error {
-	e.buf = e.row(e.buf, values)
-	if len(e.buf) < 64<<10 {
-		return nil
-	}
-	return e.Flush()
-}
-
-func (e *textEncoder) Flush() error {
-	_, err := e.w.Write(e.buf)
-	e.buf = e.buf[:0]
-	return err
-}
+func (e *lineEncoder) Close() error { return e.w.Flush() }
 
 // tableEncoder writes rows as a table.
 type tableEncoder struct {
@@ -141,6 +106,9 @@ func (e *tableEncoder) Encode(values []any) error {
 }
 
 func (e *tableEncoder) Flush() error { return e.table.Flush() }
+
+// Close writes the number of rows below them.
+func (e *tableEncoder) Close() error { return e.table.Close() }
 
 // guarded is stdout, but a terminal is protected from what records hold.
 func (a *app) guarded() io.Writer {

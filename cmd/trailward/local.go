@@ -14,6 +14,7 @@ import (
 
 	"trailward"
 	"trailward/api"
+	"trailward/api/live"
 	"trailward/format"
 	"trailward/intake"
 	"trailward/internal/vfs"
@@ -38,7 +39,12 @@ const (
 type local struct {
 	loc       location
 	store     *store.Store
+	keys      *seal.Keys
+	remembers bool      // the ledger's checkpoint, at the end
 	preparers sync.Pool // of *intake.Preparer
+	// tails is where stored records go to live tails. A server sets it before
+	// the first record comes; nil: there are none.
+	tails *live.Hub
 
 	// The engine is made with the first question: loading files needs none.
 	engine      func() (*query.Engine, error)
@@ -65,7 +71,10 @@ func openLocal(ctx context.Context, loc location, create bool, log *slog.Logger)
 	if err != nil {
 		return nil, err
 	}
-	st, replayed, err := store.Open(ctx, store.Options{Dir: loc.data, Provider: keys, Format: recordFormat(), Logger: log})
+	l := &local{loc: loc, keys: keys}
+	st, replayed, err := store.Open(ctx, store.Options{
+		Dir: loc.data, Provider: keys, Format: recordFormat(), Logger: log, Version: buildVersion(), Seen: l.seen(log),
+	})
 	if errors.Is(err, vfs.ErrLocked) {
 		return nil, fmt.Errorf("data directory %s is in use by another process: if that is a server, ask it with --server URL, else wait for its end", loc.data)
 	}
@@ -78,7 +87,7 @@ func openLocal(ctx context.Context, loc location, create bool, log *slog.Logger)
 	for _, d := range replayed.Damaged {
 		log.Error("the WAL is damaged; its other entries are recovered", slog.String("where", d.String()))
 	}
-	l := &local{loc: loc, store: st}
+	l.store = st
 	l.preparers.New = func() any { return intake.NewPreparer() }
 	l.engine = sync.OnceValues(func() (*query.Engine, error) {
 		return query.New(query.Options{Snapshot: query.Stored(l.store)})
@@ -146,16 +155,36 @@ func (l *local) IngestBatch(ctx context.Context, r api.IngestRequest) (api.Inges
 		if reason != "" {
 			damaged[reason]++
 		}
+		rec.Arrival = 0 // the store's to say, of those that are new
 		batch.Records[i] = rec
 	}
 	res, err := l.store.Append(ctx, batch)
 	if err != nil {
 		return api.IngestResult{}, apiError(err)
 	}
+	l.showTails(batch, res)
 	if res.Records == 0 {
 		clear(damaged) // it was counted when the records were stored
 	}
 	return api.IngestResult{Records: res.Records, Bytes: res.Bytes, Duplicates: res.Duplicates, Damaged: damaged, Kinds: res.Kinds}, nil
+}
+
+// showTails hands the records that a batch added to the live tails. It does not
+// wait for them.
+func (l *local) showTails(batch *store.Batch, res store.Result) {
+	if l.tails == nil || res.Records == 0 {
+		return
+	}
+	added := batch.Records
+	if res.Duplicates > 0 {
+		added = make([]trailward.Record, 0, res.Records)
+		for i := range batch.Records {
+			if batch.Records[i].Arrival != 0 {
+				added = append(added, batch.Records[i])
+			}
+		}
+	}
+	l.tails.Publish(batch.Group, added)
 }
 
 // prepare makes a record of what a source framed. bound, if not empty, is the
@@ -222,6 +251,9 @@ func (l *local) Ready(context.Context) error { return l.store.Ready() }
 // Close closes the engine and the store; the directory is free for the next
 // process.
 func (l *local) Close() error {
+	if l.tails != nil {
+		l.tails.Close()
+	}
 	l.engineMutex.Lock()
 	used := l.engineUsed
 	l.engineMutex.Unlock()
@@ -233,5 +265,6 @@ func (l *local) Close() error {
 			err = e.Close(ctx)
 		}
 	}
-	return errors.Join(err, l.store.Close())
+	err = errors.Join(err, l.store.Close())
+	return errors.Join(err, l.remember())
 }

@@ -38,9 +38,15 @@ type cli struct {
 	Ingest     ingestCmd     `cmd:"" help:"Load files into a data directory or a running server."`
 	Query      queryCmd      `cmd:"" help:"Ask in CloudWatch Logs Insights QL."`
 	SQL        sqlCmd        `cmd:"" name:"sql" help:"Ask in SQL."`
+	Tail       tailCmd       `cmd:"" help:"Show records as they are stored."`
 	Cat        catCmd        `cmd:"" help:"Write the original records of a group, byte for byte."`
 	Groups     groupsCmd     `cmd:"" help:"List the log groups."`
 	Verify     verifyCmd     `cmd:"" help:"Check the whole store against its ledger, or prove one record."`
+	Retention  retentionCmd  `cmd:"" help:"List and set how long records are kept."`
+	Hold       holdCmd       `cmd:"" help:"List, set and release legal holds."`
+	Keys       keysCmd       `cmd:"" help:"List and rotate the keys that everything is encrypted under."`
+	Backup     backupCmd     `cmd:"" help:"Copy the whole store, consistently."`
+	Restore    restoreCmd    `cmd:"" help:"Put a backup in place, or make a lost catalog again."`
 	Token      tokenCmd      `cmd:"" help:"Make, list and revoke the tokens that a server accepts."`
 	Demo       demoCmd       `cmd:"" help:"Show it all on sample data: a server, six questions, their answers."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for the shell."`

@@ -21,6 +21,7 @@ const defaultData = "./trailward-data"
 type location struct {
 	data      string // directory, when server is empty
 	keyFile   string
+	memory    string // folder of the user's memory of checkpoints; may be empty
 	server    string // URL
 	tokenFile string
 	caFile    string
@@ -45,7 +46,7 @@ type placeFlags struct {
 // locate applies the environment. A flag goes before a variable: with --data,
 // TRAILWARD_SERVER is not looked at, and the other way round.
 func (f *dataFlags) locate(getenv func(string) string) location {
-	loc := location{data: f.Data, keyFile: f.KeyFile}
+	loc := location{data: f.Data, keyFile: f.KeyFile, memory: stateDir(getenv)}
 	if loc.data == "" {
 		loc.data = getenv("TRAILWARD_DATA")
 	}

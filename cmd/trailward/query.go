@@ -1,7 +1,7 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -24,13 +24,14 @@ type answerFlags struct {
 	Start  string   `placeholder:"T" help:"From this event time on: RFC 3339, epoch seconds or milliseconds, or before now (-1h, -2d). Default: no bound."`
 	End    string   `placeholder:"T" help:"Up to and with this event time. Default: no bound."`
 	Stats  bool     `help:"Write what the answer cost to stderr, as one line of JSON."`
-	Output string   `enum:"table,json,csv" default:"table" help:"table, json (an object a line) or csv."`
+	Output string   `enum:"table,json,csv,arrow,parquet" default:"table" help:"table, json (an object a line), csv, arrow (IPC stream) or parquet."`
 }
 
 type queryCmd struct {
 	placeFlags  `embed:""`
 	answerFlags `embed:""`
-	Query       string `arg:"" help:"The query; - reads it from stdin."`
+	Explain     explainFlag `placeholder:"ENGINE" help:"Do not run it: print the SQL that it becomes in DuckDB, and which segments that reads. ENGINE, behind =, is duckdb, trino or spark."`
+	Query       string      `arg:"" help:"The query; - reads it from stdin."`
 }
 
 func (queryCmd) Help() string {
@@ -41,10 +42,21 @@ Examples:
   trailward query 'stats count(*) as n by @kind'
   trailward query --group '/eks/*' --start -1h 'filter verb = "delete" | fields @timestamp, user.username, objectRef.name'
   trailward query --output json 'filter @message like /denied/ | limit 20' | jq .
-  trailward query - < question.txt`
+  trailward query --start -1d 'filter @message like /(?i)error/ | pattern @message | diff'
+  trailward query --explain=trino 'stats count(*) by user.username'
+  trailward query - < questions.txt
+
+A text may hold several queries, set apart by blank lines or comments: each is answered in turn.`
 }
 
 func (c *queryCmd) Run(a *app) error {
+	if c.Explain != "" {
+		r, err := a.request(&c.answerFlags, query.Insights, c.Query, nil)
+		if err != nil {
+			return err
+		}
+		return a.explain(&c.placeFlags, r, string(c.Explain))
+	}
 	return a.question(&c.placeFlags, &c.answerFlags, query.Insights, c.Query, nil)
 }
 
@@ -62,6 +74,7 @@ Examples:
 
   trailward sql "SELECT eventname, count(*) AS n FROM cloudtrail GROUP BY eventname ORDER BY n DESC LIMIT 10"
   trailward sql --output csv "SELECT srcaddr, sum(bytes) AS bytes FROM vpc_flow WHERE action = 'ACCEPT' GROUP BY srcaddr" > bytes.csv
+  trailward sql --output parquet "SELECT * FROM cloudtrail" > trail.parquet
   trailward sql --table my_trail=aws.cloudtrail "SELECT count(*) FROM my_trail"`
 }
 
@@ -76,42 +89,32 @@ func (c *sqlCmd) Run(a *app) error {
 
 // question asks and writes the answer.
 func (a *app) question(place *placeFlags, f *answerFlags, lang query.Language, text string, tables map[string]string) error {
-	if text == "-" {
-		b, err := io.ReadAll(io.LimitReader(a.stdin, maxQueryText+1))
-		if err != nil {
-			return fmt.Errorf("read the query from stdin: %w", err)
-		}
-		if len(b) > maxQueryText {
-			return usagef("the query on stdin is longer than %d bytes", maxQueryText)
-		}
-		text = string(b)
-	}
-	now := time.Now()
-	r := query.Request{Language: lang, Text: text, Groups: f.Group, Now: now, Tables: tables}
-	var err error
-	if r.Start, err = parseTime("--start", f.Start, now); err != nil {
+	r, err := a.request(f, lang, text, tables)
+	if err != nil {
 		return err
 	}
-	if r.End, err = parseTime("--end", f.End, now); err != nil {
-		return err
+	binary := f.Output == "arrow" || f.Output == "parquet"
+	if binary && a.width() > 0 {
+		return usagef("--output %s is not text: write it to a file with > FILE", f.Output)
 	}
-	if !r.Start.IsZero() && !r.End.IsZero() && r.End.Before(r.Start) {
-		return usagef("--end %s is before --start %s", f.End, f.Start)
+	return a.with(place, func(b backend) error { return a.askParts(b, r, f, binary) })
+}
+
+// exporter is a place that writes an answer in a binary format by itself.
+type exporter interface {
+	Export(ctx context.Context, r query.Request, format string, w io.Writer) (query.Stats, error)
+}
+
+// ask asks the place and writes the answer.
+func (a *app) ask(b backend, r query.Request, output string, binary bool) (query.Stats, error) {
+	if e, ok := b.(exporter); ok && binary {
+		return e.Export(a.ctx, r, api.FormatNamed(output), a.stdout)
 	}
-	return a.with(place, func(b backend) error {
-		rows, err := b.Query(a.ctx, r)
-		if err != nil {
-			return withText(err, text)
-		}
-		stats, err := a.answer(rows, r, f.Output)
-		if err != nil {
-			return withText(err, text)
-		}
-		if f.Stats {
-			return json.NewEncoder(a.stderr).Encode(stats)
-		}
-		return nil
-	})
+	rows, err := b.Query(a.ctx, r)
+	if err != nil {
+		return query.Stats{}, err
+	}
+	return a.answer(rows, r, output)
 }
 
 // width is that of the terminal that stdout is, or 0.

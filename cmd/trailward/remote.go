@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"time"
@@ -84,16 +85,34 @@ func (r *remote) Groups(ctx context.Context) ([]api.GroupInfo, error) {
 }
 
 func (r *remote) Query(ctx context.Context, q query.Request) (query.Rows, error) {
-	ask := client.Question{Query: q.Text, Groups: q.Groups, Start: wireTime(q.Start), End: wireTime(q.End), Tables: q.Tables}
 	send := r.ask.Query
 	if q.Language == query.SQL {
 		send = r.ask.SQL
 	}
-	rows, err := send(ctx, ask)
+	rows, err := send(ctx, question(q))
 	if err != nil {
 		return nil, queryFault(err)
 	}
 	return newRemoteRows(rows)
+}
+
+// Export writes an answer in the format with this media type, as the server
+// makes it: it knows the types of the values, which JSON does not carry.
+func (r *remote) Export(ctx context.Context, q query.Request, format string, w io.Writer) (query.Stats, error) {
+	stats, err := r.ask.Export(ctx, q.Language == query.SQL, question(q), format, w)
+	if err != nil {
+		return query.Stats{}, queryFault(err)
+	}
+	return query.Stats(stats), nil
+}
+
+// Tail calls fn with what a live tail shows, until ctx ends or there is an error.
+func (r *remote) Tail(ctx context.Context, group, pattern string, fn func(l *client.TailLine, line []byte) error) error {
+	return queryFault(r.ask.Tail(ctx, group, pattern, fn))
+}
+
+func question(q query.Request) client.Question {
+	return client.Question{Query: q.Text, Groups: q.Groups, Start: wireTime(q.Start), End: wireTime(q.End), Tables: q.Tables}
 }
 
 func wireTime(t time.Time) string {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"trailward/api"
+	"trailward/api/live"
 	"trailward/auth"
 )
 
@@ -123,8 +124,11 @@ func newServer(l *local, loc location, cfg api.Config, log *slog.Logger) (*api.S
 	if err != nil {
 		return nil, err
 	}
+	if l.tails, err = live.NewHub(live.Options{}); err != nil {
+		return nil, err
+	}
 	return api.New(cfg, api.Deps{
-		Ingest: l.IngestBatch, Query: l.Query, Groups: l.Groups, Cat: l.Cat, Encode: encode,
+		Ingest: l.IngestBatch, Query: l.Query, Groups: l.Groups, Cat: l.Cat, Frame: frameBody, Tail: l.tails.Subscribe,
 		Ready: l.Ready, Auth: auth.NewAuthenticator(tokens), Log: log,
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"path/filepath"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -22,7 +21,7 @@ import (
 type verifyCmd struct {
 	dataFlags `embed:""`
 	Record    string `placeholder:"PTR" help:"Print the proof of one record instead: the @ptr that a query gave for it."`
-	Accept    bool   `help:"Take the ledger that is there for the right one, although another was seen in this place before."`
+	Accept    bool   `help:"Forget what was seen in this place before, as after a restore, and take what is there for right."`
 	Output    string `enum:"text,json" default:"text" help:"How to write the result: text, or json: one object."`
 }
 
@@ -123,13 +122,6 @@ func (c *verifyCmd) verify(a *app, e *store.Evidence, loc location) error {
 	return nil
 }
 
-// memory is what the user remembers of the ledger in this place.
-type memory struct {
-	*ledger.Memory
-	place string
-	last  *ledger.Checkpoint
-}
-
 // remembered reads what the user remembers. What contradicts the store is in
 // the findings; when nothing can be remembered, that is said and no more.
 func (c *verifyCmd) remembered(a *app, e *store.Evidence, loc location) (*memory, []verifier.Finding) {
@@ -137,9 +129,15 @@ func (c *verifyCmd) remembered(a *app, e *store.Evidence, loc location) (*memory
 		fmt.Fprintln(a.stderr, "trailward: verify: the checkpoint cannot be compared with an earlier one:", oneLine(err.Error()))
 		return nil, nil
 	}
-	m, err := openMemory(a.getenv, loc.data)
+	m, err := openMemory(loc.memory, loc.data)
 	if err != nil {
 		return warn(err)
+	}
+	if c.Accept {
+		if err := m.Forget(m.place); err != nil {
+			m.Close()
+			return warn(err)
+		}
 	}
 	id, err := e.Identity()
 	if err != nil {
@@ -150,7 +148,7 @@ func (c *verifyCmd) remembered(a *app, e *store.Evidence, loc location) (*memory
 	if err == nil && ok {
 		m.last = &last
 	}
-	if err == nil && !ok && !c.Accept {
+	if err == nil && !ok {
 		var now ledger.Checkpoint
 		if now, err = e.Checkpoint(); err == nil {
 			// Asks for no proof, since nothing is known of this ledger.
@@ -170,26 +168,6 @@ func (c *verifyCmd) remembered(a *app, e *store.Evidence, loc location) (*memory
 	}
 	m.Close()
 	return warn(err)
-}
-
-// openMemory opens the user's memory of the store in a data directory.
-func openMemory(getenv func(string) string, data string) (*memory, error) {
-	dir, err := ledger.MemoryDir(getenv)
-	if err != nil {
-		return nil, err
-	}
-	place, err := filepath.Abs(data)
-	if err == nil {
-		place, err = filepath.EvalSymlinks(place)
-	}
-	if err != nil {
-		return nil, err
-	}
-	m, err := ledger.OpenMemory(dir)
-	if err != nil {
-		return nil, err
-	}
-	return &memory{Memory: m, place: place}, nil
 }
 
 // tell writes the report.

@@ -24,6 +24,9 @@ func OS(dir string) (*Dir, error) {
 	return &Dir{root: root}, nil
 }
 
+// Root returns the directory's name, as it was given.
+func (d *Dir) Root() string { return d.root.Name() }
+
 // Close lets go of the directory. Open files and locks stay usable.
 func (d *Dir) Close() error { return d.root.Close() }
 

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"unsafe"
 
 	duckdb "github.com/duckdb/duckdb-go-bindings"
 )
@@ -17,6 +18,7 @@ type instance struct {
 	base    int // descriptor number of the first slot
 	slots   int
 	fn      *function               // the message function, registered on it
+	texts   []unsafe.Pointer        // of the text functions, to be freed
 	session atomic.Pointer[Session] // whom the function serves
 }
 
@@ -30,7 +32,7 @@ func openInstance(base, slots int, cfg Config) (*instance, error) {
 	if err := in.open(settings); err != nil {
 		return nil, fmt.Errorf("open a DuckDB instance: %w", err)
 	}
-	if err := in.lock(); err != nil {
+	if err := in.lock(cfg.Functions); err != nil {
 		in.close()
 		return nil, fmt.Errorf("lock a DuckDB instance in: %w", err)
 	}
@@ -67,7 +69,7 @@ func (in *instance) open(settings [][2]string) error {
 
 // lock fixes the readable paths and then the configuration. The order matters:
 // with external access off the paths can no longer be set.
-func (in *instance) lock() error {
+func (in *instance) lock(texts []TextFunction) error {
 	var conn duckdb.Connection
 	if duckdb.Connect(in.db, &conn) == duckdb.StateError {
 		return errors.New("connect to a new instance")
@@ -87,6 +89,9 @@ func (in *instance) lock() error {
 		return err
 	}
 	in.fn = fn
+	if in.texts, err = registerTexts(conn, texts); err != nil {
+		return err
+	}
 	for _, sql := range []string{
 		"SET TimeZone='UTC'",
 		paths.String(),
@@ -121,4 +126,5 @@ func (in *instance) close() {
 	if in.fn != nil {
 		in.fn.free()
 	}
+	freeTexts(in.texts)
 }

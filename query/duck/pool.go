@@ -53,6 +53,8 @@ type Config struct {
 	Concurrency int   // sessions at once; 0 means DefaultConcurrency
 	Memory      int64 // bytes, shared in equal parts; 0 means DefaultMemory
 	Threads     int   // of one session; 0 means one for each CPU
+	// Functions are further functions that SQL may call.
+	Functions []TextFunction
 }
 
 // Validate names the field that cannot be used, and what would be right.

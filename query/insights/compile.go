@@ -7,42 +7,54 @@ import (
 	"trailward/query/plan"
 )
 
-// compiler turns commands into a plan, one after the other.
+// compiler turns commands into a plan, one after the other. A subquery has a
+// compiler of its own.
 type compiler struct {
-	src     string
-	opts    Options
+	*shared
+	scan    *plan.Scan
 	scope   *scope
 	root    plan.Node
-	nextID  int
 	records bool         // rows are records: no stats yet
 	shown   []plan.Named // what fields or stats show
 	display []plan.Named // what the last display shows, nil without one
+	last    []plan.Named // what the last fields or display named
+	added   []plan.Named // what other commands add while no fields is there
 	limited bool         // a limit bounds the rows
-	groups  []string
+	keys    map[string]bool
+	bin     *binKey // of the last stats
+	// patterns is what pattern made, for diff and anomaly; nil before it.
+	patterns *plan.Patterns
+}
+
+// shared is what the compilers of a query and of its subqueries share.
+type shared struct {
+	src     string
+	opts    Options
+	nextID  int
+	scans   []*plan.Scan
 	notices []plan.Notice
+	// clustered is true behind a pattern.
+	clustered bool
+}
+
+// newCompiler makes a compiler with a scan of its own, over the groups and the
+// time of like, if that is not nil.
+func (sh *shared) newCompiler(like *plan.Scan) *compiler {
+	scan := &plan.Scan{Start: sh.opts.Start, End: sh.opts.End}
+	if like != nil {
+		*scan = *like
+	}
+	scan.ID = len(sh.scans)
+	sh.scans = append(sh.scans, scan)
+	return &compiler{shared: sh, scan: scan, scope: newScope(true, scan.ID), root: scan, records: true}
 }
 
 func compile(src string, cmds []*command, opts Options) (*plan.Query, error) {
-	c := &compiler{src: src, opts: opts, scope: newScope(true), root: &plan.Scan{}, records: true}
-	if err := c.order(cmds); err != nil {
+	c := (&shared{src: src, opts: opts}).newCompiler(nil)
+	if err := c.commands(cmds); err != nil {
 		return nil, err
 	}
-	for _, cmd := range cmds {
-		if err := c.command(cmd); err != nil {
-			var u *unknownName
-			if errors.As(err, &u) {
-				return nil, u.err
-			}
-			return nil, err
-		}
-	}
-	q := &plan.Query{Output: c.shown, Records: c.records, Groups: c.groups, Start: opts.Start, End: opts.End, Notices: c.notices}
-	if c.display != nil {
-		q.Output = c.display
-	}
-	if len(q.Output) == 0 {
-		q.Output = []plan.Named{{Name: "@timestamp", Expr: system("@timestamp")}, {Name: "@message", Expr: system("@message")}}
-	}
+	q := &plan.Query{Output: c.output(), Records: c.records, Start: c.scan.Start, End: c.scan.End, Scans: c.scans, Notices: c.notices}
 	if c.records {
 		has := false
 		for _, o := range q.Output {
@@ -50,7 +62,7 @@ func compile(src string, cmds []*command, opts Options) (*plan.Query, error) {
 			has = has || ok && f.Ref.Key() == "@ptr"
 		}
 		if !has {
-			q.Output = append(q.Output, plan.Named{Name: "@ptr", Expr: system("@ptr")})
+			q.Output = append(q.Output, plan.Named{Name: "@ptr", Expr: c.system("@ptr")})
 		}
 	}
 	if !c.limited {
@@ -64,9 +76,44 @@ func compile(src string, cmds []*command, opts Options) (*plan.Query, error) {
 	return q, nil
 }
 
+// commands compiles a pipe.
+func (c *compiler) commands(cmds []*command) error {
+	if err := c.order(cmds); err != nil {
+		return err
+	}
+	for i, cmd := range cmds {
+		if err := c.command(cmd, cmds[:i], cmds[i+1:]); err != nil {
+			var u *unknownName
+			if errors.As(err, &u) {
+				return u.err
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// output is the columns that the pipe shows.
+func (c *compiler) output() []plan.Named {
+	switch {
+	case c.display != nil:
+		return c.display
+	case len(c.shown) > 0:
+		return c.shown
+	}
+	out := []plan.Named{{Name: "@timestamp", Expr: c.system("@timestamp")}, {Name: "@message", Expr: c.system("@message")}}
+	out = append(out, c.added...)
+	for _, side := range c.scope.joined {
+		for _, o := range side.output {
+			out = append(out, plan.Named{Name: side.name + "." + o.Name, Expr: o.Expr})
+		}
+	}
+	return out
+}
+
 // system is one of the fields that every record has.
-func system(name string) plan.Expr {
-	return plan.Field{Ref: plan.FieldRef{Keys: []string{name}}}
+func (c *compiler) system(name string) plan.Expr {
+	return plan.Field{Ref: plan.FieldRef{Keys: []string{name}}, Scan: c.scan.ID}
 }
 
 // order checks which commands may follow which.
@@ -157,11 +204,17 @@ func put(list []plan.Named, name string, e plan.Expr) []plan.Named {
 	return append(list, plan.Named{Name: name, Expr: e})
 }
 
-func (c *compiler) command(cmd *command) error {
+// command compiles one command of a pipe, of which before and after are the
+// rest.
+func (c *compiler) command(cmd *command, before, after []*command) error {
 	switch cmd.name {
 	case "source":
-		c.groups = cmd.src.groups
+		c.source(cmd.src)
 	case "fields", "display":
+		c.last = nil
+		if len(c.shown) == 0 {
+			c.shown, c.added = c.added, nil
+		}
 		list := c.shown
 		if cmd.name == "display" {
 			list = nil
@@ -183,6 +236,7 @@ func (c *compiler) command(cmd *command) error {
 				}
 			}
 			list = put(list, name, e)
+			c.last = put(c.last, name, e)
 		}
 		if cmd.name == "display" {
 			c.display = list
@@ -221,9 +275,28 @@ func (c *compiler) command(cmd *command) error {
 		}
 		c.limited = false // there may be more rows again
 	default:
-		return fmt.Errorf("compile command %s: not implemented", cmd.name)
+		return c.further(cmd, before, after)
 	}
 	return nil
+}
+
+// source compiles a SOURCE clause.
+func (c *compiler) source(s *source) {
+	c.scan.Groups, c.scan.Kinds, c.scan.Accounts, c.scan.None = s.groups, s.kinds, s.accounts, s.none
+	if s.start.set {
+		c.scan.Start = s.start.time(c.opts.Now)
+	}
+	if s.end.set {
+		c.scan.End = s.end.time(c.opts.Now)
+	}
+	for _, n := range s.notices {
+		c.notice(n.pos, "%s", n.msg)
+	}
+}
+
+// notice says something about a place in the text.
+func (c *compiler) notice(pos int, format string, args ...any) {
+	c.notices = append(c.notices, plan.Notice{Pos: placeAt(c.src, pos), Msg: fmt.Sprintf(format, args...)})
 }
 
 func (c *compiler) sort(cmd *command) error {
@@ -233,8 +306,7 @@ func (c *compiler) sort(cmd *command) error {
 		var u *unknownName
 		if errors.As(err, &u) && k.expr.op == nName {
 			// CloudWatch runs such queries, and published ones have it.
-			c.notices = append(c.notices, plan.Notice{Pos: c.place(k.expr),
-				Msg: fmt.Sprintf("sort by %s has no effect: %s", shorten(c.title(k.expr)), u.err.Hint)})
+			c.notice(k.expr.start, "sort by %s has no effect: %s", shorten(c.title(k.expr)), u.err.Hint)
 			continue
 		}
 		if err != nil {
@@ -273,7 +345,7 @@ func (c *compiler) dedup(cmd *command) error {
 }
 
 func (c *compiler) parse(p *parseCmd) error {
-	x := system("@message")
+	x := c.system("@message")
 	if p.field != nil {
 		var err error
 		if x, err = c.expr(p.field, c.lookup); err != nil {
@@ -292,7 +364,9 @@ func (c *compiler) parse(p *parseCmd) error {
 		group int
 	}
 	var names []name
+	glob := ""
 	if p.mode == parseGlob {
+		glob = p.text
 		expr, stars := globRegex(p.text)
 		if stars != len(p.names) {
 			return errAt(c.src, p.pos, "each * needs a name in the as list", "pattern has %d stars and %d names", stars, len(p.names))
@@ -348,7 +422,7 @@ func (c *compiler) parse(p *parseCmd) error {
 	}
 	var cols []plan.Named
 	for _, nm := range names {
-		cols = append(cols, plan.Named{ID: c.id(), Name: nm.text, Expr: plan.Capture{X: x, Regex: re.text, Group: nm.group, Pos: placeAt(c.src, p.pos)}})
+		cols = append(cols, plan.Named{ID: c.id(), Name: nm.text, Expr: plan.Capture{X: x, Regex: re.text, Group: nm.group, Glob: glob, Pos: placeAt(c.src, p.pos)}})
 	}
 	c.extend(cols)
 	return nil

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,10 +13,6 @@ import (
 // functionNames maps other spellings of functions to the canonical one, all in
 // lower case.
 var functionNames = map[string]string{"strftime": "formatdate", "lower": "tolower", "upper": "toupper", "strlength": "strlen"}
-
-// knownFunctions are functions of the language that this package knows only by
-// name.
-var knownFunctions = []string{"countOverTime", "histogram", "rate", "sumOverTime"}
 
 // expr compiles an expression; look decides about names.
 func (c *compiler) expr(n *node, look lookup) (plan.Expr, error) {
@@ -33,6 +28,8 @@ func (c *compiler) expr(n *node, look lookup) (plan.Expr, error) {
 		return c.call(n, look)
 	case nLike:
 		return c.like(n, look)
+	case nInQuery:
+		return c.inQuery(n, look)
 	case nDuration:
 		return nil, c.fail(n, "a period is an argument of bin, datefloor or dateceil", "unexpected period %s", c.src[n.start:n.end])
 	case nRegex:
@@ -130,11 +127,8 @@ func (c *compiler) call(n *node, look lookup) (plan.Expr, error) {
 	}
 	f, ok := plan.Funcs[name]
 	if !ok {
-		if i := slices.IndexFunc(knownFunctions, func(k string) bool { return strings.EqualFold(k, name) }); i >= 0 {
-			return nil, c.fail(n, "", "function %s is known but not yet supported", knownFunctions[i])
-		}
 		all := append(plan.Names(plan.Funcs), plan.Names(plan.Aggregates)...)
-		all = append(all, "bin", "datefloor", "dateceil", "now", "unmask", "queryStartTime", "queryEndTime", "queryTimeRange")
+		all = append(all, "countDistinct", "countOverTime", "sumOverTime", "bin", "datefloor", "dateceil", "now", "unmask", "queryStartTime", "queryEndTime", "queryTimeRange")
 		return nil, c.fail(n, suggest(c.src[n.start:n.start+len(n.text)], all, "expected a function of Logs Insights QL"), "unknown function %s", n.text)
 	}
 	if len(n.args) < f.Min || (f.Max >= 0 && len(n.args) > f.Max) {
@@ -268,8 +262,7 @@ func (c *compiler) floor(name string, n *node, look lookup) (plan.Expr, error) {
 	// Above its cap a unit is reduced to the cap, without a word from AWS.
 	most := map[plan.Unit]int64{plan.Millisecond: 1000, plan.Second: 60, plan.Minute: 60, plan.Hour: 24}
 	if m, ok := most[f.Period.Unit]; ok && f.Period.N > m {
-		c.notices = append(c.notices, plan.Notice{Pos: c.place(period),
-			Msg: fmt.Sprintf("%s is more than the unit allows: %d of it are taken, as CloudWatch does", c.src[period.start:period.end], m)})
+		c.notice(period.start, "%s is more than the unit allows: %d of it are taken, as CloudWatch does", c.src[period.start:period.end], m)
 		f.Period.N = m
 	}
 	var err error

@@ -7,7 +7,8 @@ import (
 )
 
 // aggregateNames maps other spellings of aggregates to the canonical one.
-var aggregateNames = map[string]string{"countdistinct": "count_distinct", "collect_values": "values", "percentile": "pct"}
+var aggregateNames = map[string]string{"countdistinct": "count_distinct", "collect_values": "values", "percentile": "pct",
+	"countovertime": "count", "count_over_time": "count", "sumovertime": "sum", "sum_over_time": "sum"}
 
 // canonicalAggregate returns the canonical name of an aggregate.
 func canonicalAggregate(name string) (string, bool) {
@@ -34,7 +35,10 @@ type statsScope struct {
 
 func (c *compiler) stats(cmd *command) error {
 	st := &statsScope{c: c, agg: &plan.Aggregate{}, names: map[string]plan.Expr{}, norm: map[string]plan.Expr{}, aggs: map[string]plan.Expr{}}
-	next := newScope(false)
+	next := newScope(false, c.scan.ID)
+	next.by = "stats"
+	keys := map[string]bool{}
+	var bin *binKey
 	var shown []plan.Named
 	add := func(it item, e plan.Expr) (string, error) {
 		name := it.alias
@@ -65,6 +69,10 @@ func (c *compiler) stats(cmd *command) error {
 		if key.Name, err = add(it, plan.Col{ID: key.ID}); err != nil {
 			return err
 		}
+		keys[key.Name] = true
+		if f, ok := e.(plan.Floor); ok && !f.Up && bin == nil {
+			bin = &binKey{name: key.Name, period: f.Period, offset: f.Offset}
+		}
 		st.agg.Keys = append(st.agg.Keys, key)
 	}
 	// The input is what the pipe made so far; the columns of the outputs that
@@ -94,8 +102,22 @@ func (c *compiler) stats(cmd *command) error {
 		ext.In = c.root
 		c.root = ext
 	}
-	c.scope, c.shown, c.display, c.records, c.limited = next, shown, nil, false, false
+	c.regroup(next, shown)
+	c.keys, c.bin = keys, bin
 	return nil
+}
+
+// binKey is the key of a stats command that is a bin of the time.
+type binKey struct {
+	name   string
+	period plan.Period
+	offset int64
+}
+
+// regroup makes the columns of a new kind of row all that can be seen.
+func (c *compiler) regroup(s *scope, shown []plan.Named) {
+	c.scope, c.shown, c.added, c.display, c.last, c.records, c.limited = s, shown, nil, nil, nil, false, false
+	c.keys, c.bin, c.patterns = nil, nil, nil
 }
 
 // hasAggregate reports whether an expression as written holds an aggregate.
@@ -191,7 +213,14 @@ func (st *statsScope) aggregate(name string, n *node) (plan.Agg, error) {
 	if len(args) < f.Min || len(args) > f.Max {
 		return a, c.arity(n, f)
 	}
-	for _, x := range args {
+	for i, x := range args {
+		if name == "rate" && i == 1 {
+			if x.op != nDuration {
+				return a, c.fail(x, "expected a period such as 1m", "interval of rate is no period")
+			}
+			a.Args = append(a.Args, number(float64(x.span.Millis())))
+			continue
+		}
 		e, err := c.expr(x, c.lookup)
 		if err != nil {
 			return a, err
@@ -209,7 +238,12 @@ func (st *statsScope) aggregate(name string, n *node) (plan.Agg, error) {
 		if !ok || k.Kind != plan.LitNumber || k.Num != float64(int64(k.Num)) || k.Num < 1 || k.Num > 1000 {
 			return a, c.fail(args[1], "expected a whole number from 1 to 1000", "number of values is out of range")
 		}
-	case "earliest", "latest":
+	case "histogram":
+		k, ok := a.Args[1].(plan.Lit)
+		if !ok || k.Kind != plan.LitNumber || k.Num != float64(int64(k.Num)) || k.Num < 1 || k.Num > 1000 {
+			return a, c.fail(args[1], "expected a whole number from 1 to 1000", "number of buckets is out of range")
+		}
+	case "earliest", "latest", "rate":
 		t, err := c.name(&node{op: nName, start: n.start, end: n.end, keys: []string{"@timestamp"}})
 		if err != nil {
 			return a, c.fail(n, "carry @timestamp through the stats before", "%s needs @timestamp", name)

@@ -40,10 +40,23 @@ type Options struct {
 	// Start and End are the bounds of the event time, inclusive; the zero time
 	// leaves a side open. They answer queryStartTime() and queryEndTime().
 	Start, End time.Time
+	// Lookup gives the tables of the lookup commands; nil means that there are
+	// none.
+	Lookup LookupFunc
 	// DefaultLimit is the number of rows when the text has no limit command;
 	// 0 means DefaultRows.
 	DefaultLimit int64
 }
+
+// Table is a lookup table: the names of its columns, and rows with a value for
+// each.
+type Table struct {
+	Columns []string
+	Rows    [][]string
+}
+
+// LookupFunc gives the table of a name; ok is false if there is none.
+type LookupFunc func(name string) (t Table, ok bool)
 
 // Compile turns a query's text into a plan. An empty text returns every
 // record. The error is a *plan.Error.

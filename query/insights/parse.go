@@ -9,9 +9,10 @@ import (
 // Commands that this package compiles, and those of the language that it
 // knows only by name: the two get different errors.
 var (
-	commands = []string{"dedup", "display", "expand", "fields", "filter", "filterIndex", "head", "limit", "parse", "sort", "stats", "unmask", "unnest", "where"}
-	known    = []string{"accum", "addtotals", "anomaly", "appendcols", "autoregress", "cidrlookup", "count_frequent", "countFrequent", "diff",
-		"estimate", "filldown", "fillmissing", "join", "json", "logcompare", "lookup", "outlier", "pattern", "relevantfields", "sessionize", "tail"}
+	commands = []string{"accum", "addtotals", "anomaly", "appendcols", "autoregress", "cidrlookup", "count_frequent", "countFrequent", "dedup", "diff", "display", "expand", "fields",
+		"filldown", "fillmissing", "filter", "filterIndex", "head", "join", "json", "limit", "logcompare", "lookup", "outlier", "parse", "pattern", "sessionize", "sort", "stats", "tail",
+		"unmask", "unnest", "where"}
+	known = []string{"estimate", "relevantfields"}
 )
 
 // parseQuery reads the commands of a query.
@@ -34,14 +35,21 @@ func parseQuery(text string) ([]*command, error) {
 	if err := p.advance(); err != nil {
 		return nil, err
 	}
+	return p.pipe("")
+}
+
+// pipe reads commands up to the end of the text, or to the closing operator,
+// which stays.
+func (p *parser) pipe(closing string) ([]*command, error) {
 	var cmds []*command
+	end := func() bool { return p.tok.kind == tEOF || closing != "" && p.isOp(closing) }
 	if p.isWord("SOURCE") {
 		c, err := p.source()
 		if err != nil {
 			return nil, err
 		}
 		cmds = append(cmds, c)
-		if p.tok.kind == tEOF {
+		if end() {
 			return cmds, nil
 		}
 	}
@@ -49,8 +57,8 @@ func parseQuery(text string) ([]*command, error) {
 	if _, err := p.acceptOp("|"); err != nil {
 		return nil, err
 	}
-	for p.tok.kind != tEOF {
-		if len(cmds) >= MaxCommands {
+	for !end() {
+		if p.commands++; p.commands > MaxCommands {
 			return nil, p.fail("", "query has more than %d commands", MaxCommands)
 		}
 		c, err := p.command()
@@ -58,12 +66,12 @@ func parseQuery(text string) ([]*command, error) {
 			return nil, err
 		}
 		cmds = append(cmds, c)
-		if p.tok.kind == tEOF {
+		if end() {
 			break
 		}
 		if !p.isOp("|") {
 			hint := "expected | or the end of the query"
-			if p.tok.kind == tIdent && slices.Contains(commands, strings.ToLower(p.tok.text)) {
+			if p.tok.kind == tIdent && isCommand(p.tok.text) {
 				hint = "expected | before it; a text holds one query, so several are sent one by one"
 			}
 			return nil, p.fail(hint, "unexpected %s after %s", p.found(), c.name)
@@ -71,11 +79,16 @@ func parseQuery(text string) ([]*command, error) {
 		if err := p.advance(); err != nil {
 			return nil, err
 		}
-		if p.tok.kind == tEOF {
+		if end() {
 			return nil, p.fail("expected a command", "query ends with |")
 		}
 	}
 	return cmds, nil
+}
+
+// isCommand reports whether a word is the name of a command.
+func isCommand(w string) bool {
+	return slices.ContainsFunc(commands, func(c string) bool { return strings.EqualFold(c, w) })
 }
 
 // command reads one command and its arguments.
@@ -129,6 +142,9 @@ func (p *parser) command() (*command, error) {
 	case "source":
 		return nil, errAt(p.src, c.start, "", "SOURCE comes before the first command")
 	default:
+		if ok, err := p.further(c); ok || err != nil {
+			return c, err
+		}
 		if p.isOp("(") && isAggregate(c.name) { // "| count(*) as n by x", with stats left out
 			*p = back
 			c.name = "stats"
@@ -324,64 +340,6 @@ func (p *parser) parseCommand() (*parseCmd, error) {
 			return c, err
 		}
 	}
-}
-
-// source reads SOURCE 'group', … or SOURCE logGroups(namePrefix: ['a', …]).
-func (p *parser) source() (*command, error) {
-	c := &command{name: "source", start: p.tok.start, src: &source{}}
-	if err := p.advance(); err != nil {
-		return nil, err
-	}
-	if p.tok.kind == tString {
-		groups, err := p.strings()
-		c.src.groups = groups
-		return c, err
-	}
-	if !p.isWord("logGroups") {
-		if p.isWord("dataSource") || p.isWord("logGroupTags") {
-			return nil, p.fail("", "SOURCE %s is known but not yet supported", p.tok.text)
-		}
-		return nil, p.fail("expected 'group' or logGroups(namePrefix: ['prefix'])", "unexpected %s after SOURCE", p.found())
-	}
-	if err := p.advance(); err != nil {
-		return nil, err
-	}
-	if err := p.expectOp("(", "after logGroups"); err != nil {
-		return nil, err
-	}
-	if !p.isWord("namePrefix") {
-		if p.isWord("accountIdentifier") || p.isWord("class") || p.isWord("logGroupClass") {
-			return nil, p.fail("", "%s is known but not yet supported", p.tok.text)
-		}
-		return nil, p.fail("expected namePrefix", "unexpected %s in logGroups", p.found())
-	}
-	if err := p.advance(); err != nil {
-		return nil, err
-	}
-	if err := p.expectOp(":", "after namePrefix"); err != nil {
-		return nil, err
-	}
-	if err := p.expectOp("[", "after namePrefix:"); err != nil {
-		return nil, err
-	}
-	at := p.tok.start
-	prefixes, err := p.strings()
-	if err != nil {
-		return nil, err
-	}
-	if len(prefixes) > 5 {
-		return nil, errAt(p.src, at, "", "namePrefix takes at most 5 prefixes")
-	}
-	for _, g := range prefixes {
-		c.src.groups = append(c.src.groups, g+"*")
-	}
-	if err := p.expectOp("]", "in namePrefix"); err != nil {
-		return nil, err
-	}
-	if p.isOp(",") {
-		return nil, p.fail("", "a further argument of logGroups is known but not yet supported")
-	}
-	return c, p.expectOp(")", "in logGroups")
 }
 
 // strings reads string literals between commas, at least one.

@@ -14,6 +14,9 @@ type parser struct {
 	tok   token // the next token
 	last  int   // where the token before it ended
 	depth int   // of the expression being read
+
+	commands int  // read so far, those of subqueries too
+	inner    bool // inside a subquery
 }
 
 func (p *parser) advance() error {
@@ -221,6 +224,36 @@ func (p *parser) like(start int, l *node) (*node, error) {
 	return p.mk(nLike, start, "", l, r)
 }
 
+// beginsQuery reports whether a query begins here, and not a list of values.
+func (p *parser) beginsQuery() bool {
+	if p.isWord("SOURCE") {
+		return true
+	}
+	if p.tok.kind != tIdent || p.tok.quoted || !isCommand(p.tok.text) {
+		return false
+	}
+	ahead := *p
+	return ahead.advance() == nil && !ahead.isOp(",") && !ahead.isOp(")")
+}
+
+// subquery reads a query up to its closing parenthesis, which it passes; the
+// opening one was read.
+func (p *parser) subquery() ([]*command, error) {
+	if p.inner {
+		return nil, p.fail("", "a subquery inside a subquery")
+	}
+	p.inner = true
+	cmds, err := p.pipe(")")
+	p.inner = false
+	if err != nil {
+		return nil, err
+	}
+	if len(cmds) == 0 {
+		return nil, p.fail("expected a query such as SOURCE 'group' | fields id", "empty subquery")
+	}
+	return cmds, p.expectOp(")", "after the subquery")
+}
+
 // in reads what stands after in, which is the next token.
 func (p *parser) in(start int, l *node) (*node, error) {
 	if err := p.advance(); err != nil {
@@ -237,8 +270,16 @@ func (p *parser) in(start int, l *node) (*node, error) {
 	if err := p.advance(); err != nil {
 		return nil, err
 	}
-	if closing == ")" && p.isWord("SOURCE") {
-		return nil, p.fail("", "a subquery is known but not yet supported")
+	if closing == ")" && p.beginsQuery() {
+		sub, err := p.subquery()
+		if err != nil {
+			return nil, err
+		}
+		n, err := p.mk(nInQuery, start, "", l)
+		if err == nil {
+			n.sub = sub
+		}
+		return n, err
 	}
 	args := []*node{l}
 	for !p.isOp(closing) {

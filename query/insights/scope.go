@@ -15,10 +15,21 @@ type scope struct {
 	names map[string]plan.Expr
 	list  []string          // the names, as they came
 	norm  map[string]string // normal form of an unaliased expression's text to its name
+	scan  int               // whose fields can be seen
+	by    string            // the command that closed it
+	// joined are the sides of joins, by the names that they were given.
+	joined []joinedSide
 }
 
-func newScope(open bool) *scope {
-	return &scope{open: open, names: map[string]plan.Expr{}, norm: map[string]string{}}
+// joinedSide is what can be seen under the name of one side of a join.
+type joinedSide struct {
+	name   string
+	scope  *scope
+	output []plan.Named // what it shows by itself; nil for the left side
+}
+
+func newScope(open bool, scan int) *scope {
+	return &scope{open: open, scan: scan, names: map[string]plan.Expr{}, norm: map[string]string{}}
 }
 
 func (s *scope) bind(name string, e plan.Expr) {
@@ -47,7 +58,7 @@ func into(e plan.Expr, keys []string, pos plan.Pos) plan.Expr {
 	switch e := e.(type) {
 	case plan.Field:
 		if !strings.HasPrefix(e.Ref.Keys[0], "@") {
-			return plan.Field{Ref: plan.FieldRef{Keys: join(e.Ref.Keys, keys)}, Pos: pos}
+			return plan.Field{Ref: plan.FieldRef{Keys: join(e.Ref.Keys, keys)}, Pos: pos, Scan: e.Scan}
 		}
 	case plan.Path:
 		return plan.Path{X: e.X, Keys: join(e.Keys, keys), Pos: pos}
@@ -80,10 +91,19 @@ func (c *compiler) lookup(n *node) (plan.Expr, error) {
 	return nil, nil
 }
 
-func (c *compiler) name(n *node) (plan.Expr, error) {
-	s, pos := c.scope, c.place(n)
+func (c *compiler) name(n *node) (plan.Expr, error) { return c.nameIn(c.scope, n) }
+
+func (c *compiler) nameIn(s *scope, n *node) (plan.Expr, error) {
+	pos := c.place(n)
 	if e, ok := s.find(n.keys, pos); ok {
 		return e, nil
+	}
+	for i := len(s.joined) - 1; i >= 0; i-- {
+		if side := s.joined[i]; len(n.keys) > 1 && n.keys[0] == side.name {
+			in := *n
+			in.keys = n.keys[1:]
+			return c.nameIn(side.scope, &in)
+		}
 	}
 	if !n.quote && len(n.keys) == 1 {
 		switch strings.ToLower(n.keys[0]) {
@@ -96,11 +116,11 @@ func (c *compiler) name(n *node) (plan.Expr, error) {
 		}
 	}
 	if s.open {
-		f := plan.Field{Ref: plan.FieldRef{Keys: n.keys}, Pos: pos}
+		f := plan.Field{Ref: plan.FieldRef{Keys: n.keys}, Pos: pos, Scan: s.scan}
 		if n.quote && len(n.keys) == 1 && strings.Contains(n.keys[0], ".") {
 			// `a.b` is the field of that very name or, failing that, b inside a.
 			if parts := strings.Split(n.keys[0], "."); len(parts) <= maxPath && noneEmpty(parts) {
-				return plan.Call{Func: "coalesce", Args: []plan.Expr{f, plan.Field{Ref: plan.FieldRef{Keys: parts}, Pos: pos}}, Pos: pos}, nil
+				return plan.Call{Func: "coalesce", Args: []plan.Expr{f, plan.Field{Ref: plan.FieldRef{Keys: parts}, Pos: pos, Scan: s.scan}}, Pos: pos}, nil
 			}
 		}
 		return f, nil
@@ -122,8 +142,8 @@ func (c *compiler) name(n *node) (plan.Expr, error) {
 	if hit != nil {
 		return hit, nil
 	}
-	return nil, &unknownName{c.fail(n, suggest(strings.Join(n.keys, "."), s.list, "after stats only its columns exist: "+enumerate(s.list)),
-		"unknown field %s after stats", shorten(strings.Join(n.keys, ".")))}
+	return nil, &unknownName{c.fail(n, suggest(strings.Join(n.keys, "."), s.list, "after "+s.by+" only its columns exist: "+enumerate(s.list)),
+		"unknown field %s after %s", shorten(strings.Join(n.keys, ".")), s.by)}
 }
 
 // unknownName is the error for a name that no column has; sort forgives it.

@@ -53,8 +53,7 @@ func (l *lowerer) aggregate(n *plan.Aggregate) error {
 	} else {
 		sql += " HAVING count(*) > 0"
 	}
-	l.cols, l.keys, l.fields, l.memo = cols, keys, map[string]val{}, map[string]val{}
-	l.order, l.grouped, l.unordered = nil, true, false
+	l.branch = branch{from: l.from, cols: cols, keys: keys, fields: map[string]val{}, memo: map[string]val{}}
 	return l.step(sql)
 }
 
@@ -132,6 +131,22 @@ func (l *lowerer) agg(a plan.Agg) (val, error) {
 		x.sql, err = l.op(opFirst, x.sql, strings.Join(terms, ", "))
 		x.atom, x.lit = false, nil
 		return x, err
+	case "rate":
+		return l.rate(a, x)
+	case "histogram":
+		k, ok := a.Args[1].(plan.Lit)
+		if !ok {
+			return val{}, errorAt(a.Pos, "", "number of buckets is no constant")
+		}
+		n, err := l.float(x)
+		if err != nil {
+			return val{}, err
+		}
+		if n, err = l.hoist(n); err != nil {
+			return val{}, err
+		}
+		sql, err := l.op(opHistogram, n.sql, strconv.FormatInt(int64(k.Num), 10))
+		return val{sql: sql, typ: plan.JSON, doc: true}, err
 	case "values":
 		t, err := l.hoist(l.text(x))
 		if err != nil {
@@ -195,4 +210,41 @@ func (l *lowerer) extreme(fn string, x val) (val, error) {
 	}
 	sql, err := l.op(op, h.sql, n.sql)
 	return val{sql: "coalesce(" + sql + ", " + fn + "(" + h.sql + "))", typ: plan.Text}, err
+}
+
+// rate lowers the change of a number between the first and the last record of a
+// group, for each interval of the time between them; null without such time.
+func (l *lowerer) rate(a plan.Agg, x val) (val, error) {
+	every, ok := a.Args[1].(plan.Lit)
+	if !ok || every.Num <= 0 {
+		return val{}, errorAt(a.Pos, "", "interval of rate is no period")
+	}
+	n, err := l.float(x)
+	if err != nil {
+		return val{}, err
+	}
+	if n, err = l.hoist(n); err != nil {
+		return val{}, err
+	}
+	t, err := l.expr(a.Order)
+	if err != nil {
+		return val{}, err
+	}
+	if t, err = l.num(t); err != nil {
+		return val{}, err
+	}
+	at, err := l.hoist(val{sql: "CASE WHEN " + n.sql + " IS NOT NULL THEN " + t.sql + " END", typ: plan.Int})
+	if err != nil {
+		return val{}, err
+	}
+	first, err := l.op(opArgMin, n.sql, at.sql)
+	if err != nil {
+		return val{}, err
+	}
+	last, err := l.op(opArgMax, n.sql, at.sql)
+	if err != nil {
+		return val{}, err
+	}
+	span := "nullif(CAST(max(" + at.sql + ") - min(" + at.sql + ") AS " + l.d.Type(plan.Float) + "), 0)"
+	return val{sql: "((" + last + " - " + first + ") * " + float(every.Num) + " / " + span + ")", typ: plan.Float}, nil
 }

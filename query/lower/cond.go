@@ -35,6 +35,9 @@ func (l *lowerer) condition(e plan.Expr, nullOK bool) (sql string, null bool, er
 	case plan.In:
 		sql, err = l.in(e)
 		return sql, true, err
+	case plan.InQuery:
+		sql, err = l.inQuery(e)
+		return sql, true, err
 	case plan.Contains:
 		return l.contains(e)
 	case plan.Match:

@@ -13,8 +13,16 @@ type Dialect interface {
 	Text(s string) string
 	// Type is the name of the type that values of a logical type have.
 	Type(t plan.Type) string
-	// With writes one common table expression, to be expanded where it is used.
-	With(name, sel string) string
+	// With writes one common table expression, to be expanded where it is
+	// used, or to be computed once when it is shared.
+	With(name, sel string, shared bool) string
+	// Table selects rows of n columns of text out of a JSON array of arrays of
+	// strings and nulls.
+	Table(json string, names []string) string
+	// Join joins two relations, whose columns have different names. With asOf,
+	// on compares a column of the left with one of the right by >=, and only the
+	// row with the highest of these counts.
+	Join(left, right, on string, outer, asOf bool) (sql string, ok bool)
 	// Unnest selects everything of a relation, and a row for each element of
 	// the lists, side by side. No element gives no row.
 	Unnest(from string, lists, names []string) string
@@ -49,6 +57,7 @@ const (
 	opStarts        Op = "starts with"      // text, text → bool
 	opEnds          Op = "ends with"        // text, text → bool
 	opMatch         Op = "regex match"      // text, constant regex → bool
+	opGlob          Op = "glob capture"     // text, raw glob, star from 1 → text, null without a match
 	opCapture       Op = "regex capture"    // text, raw regex → its groups as one value
 	opCaptured      Op = "regex group"      // groups (an atom), group number, text (an atom), raw regex → text, null without a match
 	opMatchesOrNull Op = "regex matches"    // text (an atom), constant regex, group number → list of the group in every match, one null without a match
@@ -98,6 +107,13 @@ const (
 	opCSV           Op = "csv"              // text (an atom), constant number from 1 → text
 	opIPv4          Op = "ipv4"             // text (an atom) → int, null if it is no IPv4 address
 	opIPv6          Op = "ipv6"             // text (an atom) → 32 hex digits, null if it is no IPv6 address
+	opSortKey       Op = "sort key"         // text → text that sorts by code point in the whole natural order, null as null
+	opMask          Op = "mask"             // text → its mask, see package pattern
+	opAddressKey    Op = "address key"      // text → text that sorts by code point as IP addresses do, null if it is none
+	opLastValue     Op = "last value"       // any: the function before OVER, nulls left out
+	opBins          Op = "series of times"  // from, to (times), constant ms or months → list of times
+	opFail          Op = "fail"             // condition, raw message, any → the value, or the statement fails if the condition is true
+	opHistogram     Op = "histogram"        // aggregate: float (an atom), constant number of buckets → JSON text
 	opNatural       Op = "natural order"    // text (an atom) → text that sorts by code point as the text does naturally
 	opCountDistinct Op = "count distinct"   // aggregate: any
 	opStddev        Op = "stddev"           // aggregate: float, of a population
@@ -116,4 +132,9 @@ func (l *lowerer) op(op Op, args ...string) (string, error) {
 		return sql, nil
 	}
 	return "", errorf(nil, "", "%s cannot be said in %s's SQL", op, l.d.Name())
+}
+
+// StartsWith is the condition that a text begins with another, in a dialect.
+func StartsWith(d Dialect, text, prefix string) (sql string, ok bool) {
+	return d.Op(opStarts, []string{text, prefix})
 }

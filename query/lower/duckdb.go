@@ -46,9 +46,38 @@ func (duckDB) Type(t plan.Type) string {
 	return "VARCHAR"
 }
 
-// With asks for the expression to be merged into its user: DuckDB would
+// With says whether the expression is merged into its user: DuckDB would
 // otherwise decide by itself whether to compute it whole first.
-func (duckDB) With(name, sel string) string { return name + " AS NOT MATERIALIZED (" + sel + ")" }
+func (duckDB) With(name, sel string, shared bool) string {
+	if shared {
+		return name + " AS MATERIALIZED (" + sel + ")"
+	}
+	return name + " AS NOT MATERIALIZED (" + sel + ")"
+}
+
+func (d duckDB) Table(json string, names []string) string {
+	cols := make([]string, len(names))
+	for i, n := range names {
+		cols[i] = `"r"[` + strconv.Itoa(i+1) + "] AS " + n
+	}
+	return "SELECT " + strings.Join(cols, ", ") + " FROM (SELECT unnest(from_json(" + d.Text(json) + `, '[["VARCHAR"]]')) AS "r") AS "j"`
+}
+
+func (duckDB) Join(left, right, on string, outer, asOf bool) (string, bool) {
+	return joined(left, right, on, outer, asOf), true
+}
+
+// joined is a join as DuckDB has it, and others but for ASOF.
+func joined(left, right, on string, outer, asOf bool) string {
+	kind := " JOIN "
+	if outer {
+		kind = " LEFT JOIN "
+	}
+	if asOf {
+		kind = " ASOF" + kind
+	}
+	return "SELECT * FROM " + left + kind + right + " ON " + on
+}
 
 func (duckDB) Unnest(from string, lists, names []string) string {
 	cols := make([]string, len(lists))
@@ -146,6 +175,10 @@ var duckOps = map[Op]string{
 	// stand among other characters where digits stand, and sort by length first.
 	opNatural: `CASE WHEN regexp_matches($1, '[0-9]') THEN array_to_string(list_transform(regexp_extract_all($1, '[0-9]+|[^0-9]+'), ` +
 		`lambda r: CASE WHEN r[1] BETWEEN '0' AND '9' THEN '0' || lpad(CAST(length(r) AS VARCHAR), 8, '0') || r ELSE r END), '') ELSE $1 END`,
+	opSortKey:       "trailward_sort_key($1)",
+	opMask:          "trailward_mask($1)",
+	opAddressKey:    "trailward_address($1)",
+	opLastValue:     "last_value($1 IGNORE NULLS)",
 	opCountDistinct: "count(DISTINCT $1)",
 	opStddev:        "stddev_pop($1)",
 	opVariance:      "var_pop($1)",
@@ -157,6 +190,15 @@ var duckOps = map[Op]string{
 	opTopK: "list_transform(list_sort(list_transform(map_entries(histogram($1) FILTER (WHERE $1 IS NOT NULL)), " +
 		"lambda e: {'n': - CAST(e.value AS BIGINT), 'k': e.key}))[1:$2], lambda s: s.k)",
 }
+
+// duckHistogram makes a member for each of $2 buckets of equal width between the
+// lowest and the highest number of $1, named after its bounds. The lambdas name
+// steps: s has the numbers, their bounds and the width of a bucket.
+const duckHistogram = `list_transform([list_transform([{'l': list($1) FILTER (WHERE $1 IS NOT NULL), 'a': min($1), 'w': (max($1) - min($1)) / $2}], ` +
+	`lambda s: list_transform(generate_series(0, CASE WHEN s.w > 0 THEN $2 - 1 ELSE 0 END), lambda i: ` +
+	`CAST(to_json(regexp_replace(CAST(s.a + i * s.w AS VARCHAR), '\.0$', '') || '..' || regexp_replace(CAST(s.a + (i + 1) * s.w AS VARCHAR), '\.0$', '')) AS VARCHAR) || ':' || ` +
+	`CAST(len(list_filter(s.l, lambda x: CASE WHEN s.w > 0 THEN least($2 - 1, floor((x - s.a) / s.w)) = i ELSE TRUE END)) AS VARCHAR)))[1]], ` +
+	`lambda m: CASE WHEN len(m) > 0 AND min($1) IS NOT NULL THEN '{' || array_to_string(m, ',') || '}' END)[1]`
 
 // hexPair is two octets of the dotted tail of $1, from the nth on, as hex.
 func hexPair(n int) string {
@@ -174,6 +216,18 @@ func padded(n int) string {
 
 func (d duckDB) Op(op Op, args []string) (string, bool) {
 	switch op {
+	case opGlob:
+		return "trailward_glob(" + args[0] + ", " + d.Text(args[1]) + ", '" + args[2] + "')", true
+	case opBins:
+		unit := "to_milliseconds("
+		if args[3] == "true" {
+			unit = "to_months("
+		}
+		return "generate_series(" + args[0] + ", " + args[1] + ", " + unit + args[2] + "))", true
+	case opFail:
+		return "CASE WHEN " + args[0] + " THEN error(" + d.Text(args[1]) + ") ELSE " + args[2] + " END", true
+	case opHistogram:
+		return expand(duckHistogram, args), true
 	case opCapture:
 		// The whole match is a group too: that it is empty says that there
 		// is none. A match of no characters counts as none.

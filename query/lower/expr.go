@@ -15,7 +15,7 @@ func (l *lowerer) expr(e plan.Expr) (val, error) {
 	case plan.Lit:
 		return l.literal(e), nil
 	case plan.Field:
-		v, ok := l.fields[e.Ref.Key()]
+		v, ok := l.fields[fieldKey(e.Scan, e.Ref)]
 		if !ok {
 			return val{}, fmt.Errorf("lower field %s: it cannot be seen here", e.Ref.Key())
 		}
@@ -26,7 +26,7 @@ func (l *lowerer) expr(e plan.Expr) (val, error) {
 			return val{}, fmt.Errorf("lower column %d: it cannot be seen here", e.ID)
 		}
 		return v, nil
-	case plan.And, plan.Or, plan.Not, plan.Compare, plan.In, plan.Contains, plan.Match:
+	case plan.And, plan.Or, plan.Not, plan.Compare, plan.In, plan.InQuery, plan.Contains, plan.Match:
 		sql, err := l.cond(e, false)
 		return val{sql: sql, typ: plan.Bool, atom: sql == sqlTrue || sql == sqlFalse}, err
 	case plan.Arith:
@@ -193,6 +193,11 @@ func (l *lowerer) capture(e plan.Capture) (val, error) {
 	if x, err = l.hoist(l.text(x)); err != nil {
 		return val{}, err
 	}
+	if e.Glob != "" {
+		if sql, ok := l.d.Op(opGlob, []string{x.sql, e.Glob, strconv.Itoa(e.Group)}); ok {
+			return val{sql: sql, typ: plan.Text}, nil
+		}
+	}
 	sql, err := l.op(opCapture, x.sql, e.Regex)
 	if err != nil {
 		return val{}, err
@@ -205,6 +210,19 @@ func (l *lowerer) capture(e plan.Capture) (val, error) {
 	return val{sql: sql, typ: plan.Text}, err
 }
 
+// months is a period that follows the calendar, in months; 0 for the others.
+func months(p plan.Period) int64 {
+	switch p.Unit {
+	case plan.Month:
+		return p.N
+	case plan.Quarter:
+		return 3 * p.N
+	case plan.Year:
+		return 12 * p.N
+	}
+	return 0
+}
+
 // floor lowers bin, datefloor and dateceil.
 func (l *lowerer) floor(e plan.Floor) (val, error) {
 	x, err := l.expr(e.X)
@@ -215,15 +233,7 @@ func (l *lowerer) floor(e plan.Floor) (val, error) {
 		return val{}, err
 	}
 	p := e.Period
-	months := int64(0)
-	switch p.Unit {
-	case plan.Month:
-		months = p.N
-	case plan.Quarter:
-		months = 3 * p.N
-	case plan.Year:
-		months = 12 * p.N
-	}
+	months := months(p)
 	shift := func(sql string, ms int64) (string, error) {
 		if ms == 0 {
 			return sql, nil
@@ -282,22 +292,18 @@ func (l *lowerer) orderBy() (string, error) {
 		}
 		terms = append(terms, ts...)
 	}
-	switch {
-	case !l.grouped:
-		terms = append(terms, l.fields["@timestamp"].sql+" DESC NULLS LAST", l.fields["@ptr"].sql+" ASC NULLS FIRST")
-	case l.order == nil:
-		for _, k := range l.keys {
-			ts, err := l.natural(k, false)
-			if err != nil {
-				return "", err
-			}
-			terms = append(terms, ts...)
-		}
-	default:
-		for _, k := range l.keys {
+	for _, k := range l.keys {
+		if l.order != nil {
 			terms = append(terms, k.sql+" ASC NULLS FIRST")
+			continue
 		}
+		ts, err := l.natural(k, false)
+		if err != nil {
+			return "", err
+		}
+		terms = append(terms, ts...)
 	}
+	terms = append(terms, l.ties...)
 	if len(terms) == 0 {
 		return "", nil
 	}
@@ -317,6 +323,9 @@ func (l *lowerer) natural(v val, desc bool) ([]string, error) {
 	}
 	if !isText(v) {
 		return []string{v.sql + dir}, nil
+	}
+	if key, ok := l.d.Op(opSortKey, []string{v.sql}); ok {
+		return []string{key + dir}, nil
 	}
 	x, err := l.hoist(v)
 	if err != nil {

@@ -65,6 +65,8 @@ func (l *lowerer) call(e plan.Call, a []val) (val, error) {
 		return l.float(a[0])
 	case "toint", "tolong":
 		return l.int(a[0])
+	case "rowtotal":
+		return l.rowTotal(a)
 	case "ispresent":
 		return val{sql: "(" + a[0].sql + " IS NOT NULL)", typ: plan.Bool}, nil
 	case "isnumeric":
@@ -199,6 +201,36 @@ func (l *lowerer) call(e plan.Call, a []val) (val, error) {
 		return v, err
 	}
 	return val{}, errorAt(e.Pos, "", "function %s cannot be run", e.Func)
+}
+
+// addable reports whether a value can be part of a sum: a number, or text that
+// may look like one.
+func addable(v val) bool { return isNumber(v) || isText(v) }
+
+// rowTotal lowers the sum of those values that are numbers; null if none is.
+func (l *lowerer) rowTotal(a []val) (val, error) {
+	var all, parts []string
+	for _, v := range a {
+		if !addable(v) {
+			continue
+		}
+		n, err := l.float(v)
+		if err != nil {
+			return val{}, err
+		}
+		if n, err = l.hoist(n); err != nil {
+			return val{}, err
+		}
+		all = append(all, n.sql)
+		parts = append(parts, "coalesce("+n.sql+", 0)")
+	}
+	switch len(all) {
+	case 0:
+		return val{sql: "CAST(NULL AS " + l.d.Type(plan.Float) + ")", typ: plan.Float, atom: true}, nil
+	case 1:
+		return val{sql: all[0], typ: plan.Float, atom: true}, nil
+	}
+	return val{sql: "CASE WHEN coalesce(" + strings.Join(all, ", ") + ") IS NOT NULL THEN " + strings.Join(parts, " + ") + " END", typ: plan.Float}, nil
 }
 
 // clamp brings an integer (an atom) between 0 and what every engine takes for

@@ -28,30 +28,41 @@ type Statement struct {
 	// plan.Message holds a record pointer in whose place the record's text
 	// goes; a plan.Pointer is the same pointer, to be shown as @ptr.
 	Columns []OutColumn
-	// Fields are the fields that were asked of the scan.
-	Fields []plan.FieldRef
+	// Notices are what there is to say about the answer itself.
+	Notices []plan.Notice
+	// Then, if set, says that SQL only prepares: its rows (at most MaxPrepared)
+	// are for Then, which makes the statement that gives the answer of them. The
+	// values are nil, string, int64, or map[string]any of int64.
+	Then func(rows [][]any) (*Statement, error)
 }
 
-// Lower prints a plan for an engine. open is called once, with the fields that
-// the answer depends on. The error is a *plan.Error when the query asks for
-// what its columns' types do not allow, or what the dialect cannot say.
+// MaxPrepared is the most rows of a statement whose rows are for Then.
+const MaxPrepared = maxMasks
+
+// Lower prints a plan for an engine. open is called once for each scan, with the
+// fields that the answer depends on. The error is a *plan.Error when the query
+// asks for what its columns' types do not allow, or what the dialect cannot say.
 func Lower(q *plan.Query, open plan.OpenFunc, d Dialect) (*Statement, error) {
-	live := liveness(q)
-	rel, err := open(live.fields)
-	if err != nil {
-		return nil, fmt.Errorf("open the scan of %d fields: %w", len(live.fields), err)
+	l := &lowerer{d: d, open: open, live: liveness(q), branch: newBranch()}
+	// The nodes above Patterns go into a second statement.
+	var above []plan.Node
+	for n := q.Root; n != nil; n = n.Input() {
+		if p, ok := n.(*plan.Patterns); ok {
+			return l.patterns(q, p, above)
+		}
+		above = append(above, n)
 	}
-	l := &lowerer{d: d, live: live, cols: map[int]val{}, fields: map[string]val{}, memo: map[string]val{}}
-	if err := l.scan(rel); err != nil {
+	if err := l.tree(q.Root.Input()); err != nil {
 		return nil, err
 	}
-	var chain []plan.Node
-	for n := q.Root; n != nil; n = n.Input() {
-		chain = append(chain, n)
-	}
+	return l.finish(q, q.Root)
+}
+
+// finish lowers the last node and the output.
+func (l *lowerer) finish(q *plan.Query, last plan.Node) (*Statement, error) {
 	// The last limit is part of the last SELECT, unless that computes columns:
 	// then only the chosen rows should pay for them.
-	last, merged := chain[0].(*plan.Limit)
+	limit, merged := last.(*plan.Limit)
 	if merged {
 		for _, o := range q.Output {
 			switch o.Expr.(type) {
@@ -61,47 +72,47 @@ func Lower(q *plan.Query, open plan.OpenFunc, d Dialect) (*Statement, error) {
 			}
 		}
 	}
+	n := int64(-1)
 	if merged {
-		chain = chain[1:]
-	}
-	for i := len(chain) - 1; i >= 0; i-- {
-		if err := l.node(chain[i]); err != nil {
-			return nil, err
-		}
-	}
-	limit := int64(-1)
-	if merged {
-		limit = last.N
-		l.unordered = last.Any
-	}
-	st, err := l.output(q, limit)
-	if err != nil {
+		n = limit.N
+		l.unordered = limit.Any
+	} else if err := l.node(last); err != nil {
 		return nil, err
 	}
-	st.Fields = live.fields
-	return st, nil
+	return l.output(q, n)
 }
 
 // lowerer holds the statement as far as it is built.
 type lowerer struct {
-	d      Dialect
-	live   live
-	ctes   []string
-	from   string         // the relation that the next step reads
+	d    Dialect
+	open plan.OpenFunc
+	live live
+	ctes []string
+	n    int // names given
+	branch
+}
+
+// branch is the tree whose rows the next step reads.
+type branch struct {
+	from   string         // the relation
 	cols   map[int]val    // plan columns in it
-	fields map[string]val // scan fields in it, by FieldRef.Key
+	fields map[string]val // fields of scans in it, by fieldKey
 	// pending are columns of the next step that expressions need more than
 	// once; memo finds the column of an expression that was hoisted before.
 	pending []string
 	names   []string
 	memo    map[string]val
-	n       int // names given
-	// order is the present order of the rows; nil is the default one, which
-	// for groups goes by keys.
+	// order is the present order of the rows; where it is nil the default
+	// holds, which for groups goes by keys. ties are the terms that settle what
+	// both leave open.
 	order     []sortTerm
 	keys      []val
-	grouped   bool
+	ties      []string
 	unordered bool
+}
+
+func newBranch() branch {
+	return branch{cols: map[int]val{}, fields: map[string]val{}, memo: map[string]val{}}
 }
 
 // sortTerm is one key of the present order.
@@ -130,12 +141,15 @@ func (l *lowerer) name(prefix string) string {
 }
 
 // step makes a select the relation that the next one reads.
-func (l *lowerer) step(sel string) error {
+func (l *lowerer) step(sel string) error { return l.common(sel, false) }
+
+// common is step for a relation that is read more than once if shared is true.
+func (l *lowerer) common(sel string, shared bool) error {
 	if len(l.ctes) >= maxSteps {
 		return errorf(nil, "split it into several queries", "query is too complex: it takes more than %d steps", maxSteps)
 	}
 	name := l.d.Ident("t" + strconv.Itoa(len(l.ctes)))
-	l.ctes = append(l.ctes, l.d.With(name, sel))
+	l.ctes = append(l.ctes, l.d.With(name, sel, shared))
 	l.from = name
 	return nil
 }
@@ -176,10 +190,39 @@ func (l *lowerer) hoist(v val) (val, error) {
 	return h, nil
 }
 
-// scan makes the fields of the relation below the plan known.
-func (l *lowerer) scan(rel plan.Relation) error {
+// tree lowers a node and all below it.
+func (l *lowerer) tree(n plan.Node) error {
+	if n == nil {
+		return nil
+	}
+	if err := l.tree(n.Input()); err != nil {
+		return err
+	}
+	return l.node(n)
+}
+
+// side lowers a tree beside the present one, which stays.
+func (l *lowerer) side(n plan.Node) (branch, error) {
+	saved := l.branch
+	l.branch = newBranch()
+	err := l.tree(n)
+	if err == nil {
+		err = l.flush()
+	}
+	side := l.branch
+	l.branch = saved
+	return side, err
+}
+
+// scan makes the fields of a relation below the plan known.
+func (l *lowerer) scan(n *plan.Scan) error {
+	live := l.live.fields[n.ID]
+	rel, err := l.open(n, live)
+	if err != nil {
+		return fmt.Errorf("open a scan of %d fields: %w", len(live), err)
+	}
 	var cols []string
-	for _, f := range l.live.fields {
+	for _, f := range live {
 		col, ok := rel.Columns[f.Key()]
 		if !ok {
 			return fmt.Errorf("open the scan: it gives no column for field %s", f.Key())
@@ -193,7 +236,11 @@ func (l *lowerer) scan(rel plan.Relation) error {
 			sql = "CAST(NULL AS " + l.d.Type(plan.Text) + ")"
 		}
 		cols = append(cols, sql+" AS "+name)
-		l.fields[f.Key()] = val{sql: name, typ: col.Type, atom: true}
+		l.fields[fieldKey(n.ID, f)] = val{sql: name, typ: col.Type, atom: true}
+	}
+	l.ties = []string{l.fields[fieldKey(n.ID, sysRef("@timestamp"))].sql + " DESC NULLS LAST"}
+	if p, ok := l.fields[fieldKey(n.ID, sysRef("@ptr"))]; ok {
+		l.ties = append(l.ties, p.sql+" ASC NULLS FIRST")
 	}
 	return l.step("SELECT " + strings.Join(cols, ", ") + " FROM " + rel.SQL + " AS " + l.d.Ident("r"))
 }
@@ -202,7 +249,9 @@ func (l *lowerer) scan(rel plan.Relation) error {
 func (l *lowerer) node(n plan.Node) error {
 	switch n := n.(type) {
 	case *plan.Scan:
-		return nil
+		return l.scan(n)
+	case *plan.Values:
+		return l.values(n)
 	case *plan.Filter:
 		cond, err := l.cond(n.Cond, true)
 		if err != nil {
@@ -217,21 +266,9 @@ func (l *lowerer) node(n plan.Node) error {
 	case *plan.Aggregate:
 		return l.aggregate(n)
 	case *plan.Sort:
-		l.order, l.unordered = nil, false
-		for _, k := range n.Keys {
-			v, err := l.expr(k.Expr)
-			if err != nil {
-				return err
-			}
-			if v.doc || v.typ == plan.List {
-				return errorf(k.Expr, "sort by one of its parts", "sort by a map or list")
-			}
-			if v, err = l.hoist(v); err != nil {
-				return err
-			}
-			l.order = append(l.order, sortTerm{v, k.Desc})
-		}
-		return nil
+		terms, err := l.sortTerms(n.Keys)
+		l.order, l.unordered = terms, false
+		return err
 	case *plan.Limit:
 		order := ""
 		if !n.Any {
@@ -262,8 +299,37 @@ func (l *lowerer) node(n plan.Node) error {
 		return l.step(l.d.Unnest(l.from, []string{v.sql}, []string{name}))
 	case *plan.ExtractAll:
 		return l.extractAll(n)
+	case *plan.Join:
+		return l.join(n)
+	case *plan.Paste:
+		return l.paste(n)
+	case *plan.Window:
+		return l.window(n)
+	case *plan.Total:
+		return l.total(n)
+	case *plan.FillBins:
+		return l.fillBins(n)
 	}
 	return fmt.Errorf("lower a %T: not known", n)
+}
+
+// sortTerms lowers the keys of an order.
+func (l *lowerer) sortTerms(keys []plan.SortKey) ([]sortTerm, error) {
+	var out []sortTerm
+	for _, k := range keys {
+		v, err := l.expr(k.Expr)
+		if err != nil {
+			return nil, err
+		}
+		if v.doc || v.typ == plan.List {
+			return nil, errorf(k.Expr, "sort by one of its parts", "sort by a map or list")
+		}
+		if v, err = l.hoist(v); err != nil {
+			return nil, err
+		}
+		out = append(out, sortTerm{v, k.Desc})
+	}
+	return out, nil
 }
 
 func (l *lowerer) extend(n *plan.Extend) error {
@@ -357,11 +423,11 @@ func (l *lowerer) output(q *plan.Query, limit int64) (*Statement, error) {
 		f, isField := o.Expr.(plan.Field)
 		switch {
 		case isField && f.Ref.Key() == "@message":
-			v, col.Type = l.fields["@ptr"], plan.Message
+			v, col.Type = l.fields[fieldKey(f.Scan, sysRef("@ptr"))], plan.Message
 		case isField && f.Ref.Key() == "@ptr":
-			v, col.Type = l.fields["@ptr"], plan.Pointer
+			v, col.Type = l.fields[fieldKey(f.Scan, f.Ref)], plan.Pointer
 			// The compiler adds it at the end, and gives it no place.
-			col.Hidden = f.Pos.Line == 0 && i == len(q.Output)-1
+			col.Hidden = f.Pos.Line == 0 && f.Scan == 0 && i == len(q.Output)-1
 		default:
 			if v, err = l.expr(o.Expr); err != nil {
 				return nil, err

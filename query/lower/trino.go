@@ -1,6 +1,7 @@
 package lower
 
 import (
+	"strconv"
 	"strings"
 
 	"trailward/query/plan"
@@ -33,7 +34,19 @@ func (trino) Type(t plan.Type) string {
 	return "VARCHAR"
 }
 
-func (trino) With(name, sel string) string { return name + " AS (" + sel + ")" }
+func (trino) With(name, sel string, _ bool) string { return name + " AS (" + sel + ")" }
+
+func (d trino) Table(json string, names []string) string {
+	cols := make([]string, len(names))
+	for i, n := range names {
+		cols[i] = `element_at("r", ` + strconv.Itoa(i+1) + ") AS " + n
+	}
+	return "SELECT " + strings.Join(cols, ", ") + " FROM UNNEST(CAST(json_parse(" + d.Text(json) + `) AS ARRAY(ARRAY(VARCHAR)))) AS "j"("r")`
+}
+
+func (trino) Join(left, right, on string, outer, asOf bool) (string, bool) {
+	return joined(left, right, on, outer, asOf), !asOf
+}
 
 func (trino) Unnest(from string, lists, names []string) string {
 	return "SELECT * FROM " + from + " CROSS JOIN UNNEST(" + strings.Join(lists, ", ") + `) AS "u"(` + strings.Join(names, ", ") + ")"
@@ -105,6 +118,7 @@ var trinoOps = map[Op]string{
 		"CAST(split_part($1, '.', 2) AS BIGINT) * 65536 + CAST(split_part($1, '.', 3) AS BIGINT) * 256 + CAST(split_part($1, '.', 4) AS BIGINT) END",
 	opNatural: `CASE WHEN regexp_like($1, '[0-9]') THEN array_join(transform(regexp_extract_all($1, '[0-9]+|[^0-9]+'), ` +
 		`r -> CASE WHEN substr(r, 1, 1) BETWEEN '0' AND '9' THEN '0' || lpad(CAST(length(r) AS VARCHAR), 8, '0') || r ELSE r END), '') ELSE $1 END`,
+	opLastValue:     "last_value($1) IGNORE NULLS",
 	opCountDistinct: "count(DISTINCT $1)",
 	opStddev:        "stddev_pop($1)",
 	opVariance:      "var_pop($1)",
@@ -117,6 +131,18 @@ var trinoOps = map[Op]string{
 
 func (d trino) Op(op Op, args []string) (string, bool) {
 	switch op {
+	case opBins:
+		ms := args[2]
+		if args[3] == "true" {
+			return "sequence(" + args[0] + ", " + args[1] + ", INTERVAL '" + ms + "' MONTH)", true
+		}
+		n, err := strconv.ParseInt(ms, 10, 64)
+		if err != nil {
+			return "", false
+		}
+		return "sequence(" + args[0] + ", " + args[1] + ", INTERVAL '" + strconv.FormatFloat(float64(n)/1000, 'f', -1, 64) + "' SECOND)", true
+	case opFail:
+		return "CASE WHEN " + args[0] + " THEN CAST(fail(" + d.Text(args[1]) + ") AS ARRAY(TIMESTAMP(6))) ELSE " + args[2] + " END", true
 	case opCapture: // each group is extracted by itself
 		return args[0], true
 	case opCaptured:

@@ -52,7 +52,8 @@ type Relation struct {
 	Columns map[string]Column // by FieldRef.Key()
 }
 
-// OpenFunc gives the relation for the fields that a plan needs. A field that
+// OpenFunc gives the relation for the fields that a plan needs of one of its
+// scans. A field that
 // no record has is a column of type [Null], never an error. These system
 // fields always exist: @timestamp and @ingestionTime (Time), @log, @logStream,
 // @message (Text), @ptr (Pointer), @kind (Text).
@@ -60,4 +61,4 @@ type Relation struct {
 // Asking for @message makes the scan put records together, which costs more
 // than all the rest: a plan that only shows @message in its final rows asks
 // for @ptr and gives the output column the type [Message] instead.
-type OpenFunc func(fields []FieldRef) (Relation, error)
+type OpenFunc func(scan *Scan, fields []FieldRef) (Relation, error)

@@ -32,10 +32,11 @@ type Lit struct {
 	Bool bool    // a LitBool's value
 }
 
-// Field is a field of the records that the scan reads.
+// Field is a field of the records that a scan reads.
 type Field struct {
-	Ref FieldRef
-	Pos Pos
+	Ref  FieldRef
+	Pos  Pos
+	Scan int // the ID of the [Scan]
 }
 
 // Col is a column that a node below computes: the [Named] with this ID. IDs
@@ -97,6 +98,15 @@ type In struct {
 	Pos  Pos
 }
 
+// InQuery is true when the text of X is, letter for letter, a value of Out in
+// some row of Root, a tree of its own.
+type InQuery struct {
+	X    Expr
+	Root Node
+	Out  Expr
+	Pos  Pos
+}
+
 // Contains is true when the text of X has the text of Sub in it,
 // case-sensitively.
 type Contains struct {
@@ -132,7 +142,11 @@ type Capture struct {
 	X     Expr
 	Regex string
 	Group int // from 1
-	Pos   Pos
+	// Glob, if not empty, says the same as Regex: a pattern in which each star
+	// is a group, the shortest text up to what follows, and a last star is the
+	// rest.
+	Glob string
+	Pos  Pos
 }
 
 // Unit is a unit of a [Period].
@@ -185,6 +199,7 @@ func (Or) expr()       {}
 func (Not) expr()      {}
 func (Compare) expr()  {}
 func (In) expr()       {}
+func (InQuery) expr()  {}
 func (Contains) expr() {}
 func (Match) expr()    {}
 func (Arith) expr()    {}
@@ -192,7 +207,8 @@ func (Neg) expr()      {}
 func (Capture) expr()  {}
 func (Floor) expr()    {}
 
-// Operands returns the expressions directly under e.
+// Operands returns the expressions directly under e. The tree of an [InQuery] is
+// not under it: it is over other rows.
 func Operands(e Expr) []Expr {
 	switch e := e.(type) {
 	case Path:
@@ -209,6 +225,8 @@ func Operands(e Expr) []Expr {
 		return []Expr{e.L, e.R}
 	case In:
 		return append([]Expr{e.X}, e.List...)
+	case InQuery:
+		return []Expr{e.X}
 	case Contains:
 		return []Expr{e.X, e.Sub}
 	case Match:
@@ -250,6 +268,8 @@ func Place(e Expr) Pos {
 	case Compare:
 		p = e.Pos
 	case In:
+		p = e.Pos
+	case InQuery:
 		p = e.Pos
 	case Contains:
 		p = e.Pos

@@ -44,7 +44,7 @@ var Aggregates = funcs([]Func{
 	{"count", 0, 1, Int}, {"count_distinct", 1, 1, Int}, {"sum", 1, 1, Float}, {"avg", 1, 1, Float}, {"min", 1, 1, Null}, {"max", 1, 1, Null},
 	{"stddev", 1, 1, Float}, {"variance", 1, 1, Float}, {"pct", 2, 2, Float}, {"median", 1, 1, Float},
 	{"earliest", 1, 1, Null}, {"latest", 1, 1, Null}, {"sortsFirst", 1, 1, Null}, {"sortsLast", 1, 1, Null},
-	{"values", 1, 1, List}, {"topk", 2, 2, List},
+	{"values", 1, 1, List}, {"topk", 2, 2, List}, {"rate", 2, 2, Float}, {"histogram", 2, 2, JSON},
 })
 
 func funcs(list []Func) map[string]Func {

@@ -1,11 +1,17 @@
 package plan
 
-import "time"
+import (
+	"time"
+
+	"trailward"
+)
 
 // Node is a step that makes rows. A tree of nodes is a query without its
-// projection; so far each node but [Scan] has one input.
+// projection. [Scan] and [Values] are where rows begin, [Join] and [Paste]
+// bring two trees together, every other node has one input.
 type Node interface {
-	// Input is the node below, nil for a Scan.
+	// Input is the node below, nil where rows begin. Of two inputs it is the
+	// one that the commands of the pipe led to; see [Side] for the other.
 	Input() Node
 }
 
@@ -18,8 +24,142 @@ type Named struct {
 }
 
 // Scan reads the records. Which fields it must give follows from the tree
-// above it.
-type Scan struct{}
+// above it. A query has one Scan, and one more for each subquery in it.
+type Scan struct {
+	// ID is the scan's place in [Query.Scans]; a [Field] says whose it is. 0
+	// is the query's own.
+	ID int
+	// Groups are the log groups that the text names; a trailing * matches a
+	// prefix. Empty means that the text names none. They narrow what the
+	// caller may read, they do not widen it.
+	Groups []string
+	// Kinds are the kinds of record that the text asks for; nil means all.
+	Kinds []trailward.Kind
+	// Accounts are the accounts that the text names; nil means any.
+	Accounts []string
+	// None is true when the text asks for what no record here can be.
+	None bool
+	// Start and End are the bounds of the event time, inclusive; zero leaves
+	// a side open.
+	Start, End time.Time
+}
+
+// Values is a table of constants, a nil being a missing value. All columns are
+// text.
+type Values struct {
+	Cols []Named // only ID and Name are used
+	Rows [][]*string
+}
+
+// Join puts the rows of two inputs together where all pairs of On are equal,
+// letter for letter: a missing value equals nothing. With Outer a row of In
+// without a partner stays, and the columns of Right are missing in it.
+type Join struct {
+	In, Right Node
+	Outer     bool
+	On        []Pair
+	// Upto, if set, makes the join one of an IP address to a range: the only
+	// pair has the address and, in Right, the lowest address of a range, and Upto
+	// is its highest. The ranges of Right do not overlap. Outer is true.
+	Upto Expr
+}
+
+// Pair is one condition of a [Join]: L over the columns of its In, R over those
+// of its Right.
+type Pair struct{ L, R Expr }
+
+// Paste puts the rows of two inputs side by side in their present orders: the
+// first to the first, at most Max of Right. Where one has more rows than the
+// other, the columns of the other are missing.
+type Paste struct {
+	In, Right Node
+	Max       int64
+}
+
+// WindowFunc is a function over the rows around a row.
+type WindowFunc uint8
+
+// The functions of a [Window].
+const (
+	RowNumber  WindowFunc = iota // the row's place, from 1
+	RowCount                     // how many rows there are
+	RunningSum                   // sum of the numbers up to the row; missing where the row has no number
+	Lag                          // the value N rows before
+	LastValue                    // the last value that is not missing, up to the row
+	Quantile                     // of the numbers of all rows, by Fraction
+	Lowest                       // the lowest number of all rows
+)
+
+// WindowCol is one column of a [Window].
+type WindowCol struct {
+	ID       int
+	Name     string
+	Func     WindowFunc
+	X        Expr // nil for RowNumber and RowCount
+	N        int64
+	Fraction float64
+}
+
+// Window adds columns that depend on the rows around a row. The rows are taken
+// in the present order, or by Order if there is one, apart for each value of
+// Partition. The present order stays.
+type Window struct {
+	In        Node
+	Partition []Expr
+	Order     []SortKey
+	Cols      []WindowCol
+}
+
+// Total appends one row that holds the sums of the numbers in some columns. All
+// other columns are missing in it.
+type Total struct {
+	In Node
+	// Cols are the columns that are there afterwards under a new ID: Expr in
+	// the rows, and the sum of it in the last.
+	Cols []Named
+}
+
+// FillBins inserts a row for each multiple of a period that has none, for every
+// combination of the values of Keys. From and To bound the times, zero means
+// that the first and last row do.
+type FillBins struct {
+	In       Node
+	Time     Named // the column afterwards; Expr is the time that the rows have
+	Period   Period
+	Offset   int64 // milliseconds
+	From, To time.Time
+	Keys     []Named // other keys: the columns afterwards
+	Cols     []Fill
+}
+
+// Fill is a column of [FillBins]: Expr in the rows that are there, Value (nil
+// is missing) in those that are inserted.
+type Fill struct {
+	Named
+	Value *Lit
+}
+
+// Patterns makes one row of each group of rows whose texts X are alike (see
+// package pattern). Only its columns exist above it.
+type Patterns struct {
+	In Node
+	X  Expr
+	// Prev and PrevX are the same over the time to compare with; nil when
+	// there is none. Then the columns Change and Description are there.
+	Prev  Node
+	PrevX Expr
+	// Time is the event time, which the anomaly columns need; nil if they are
+	// not asked for.
+	Time Expr
+	Cols PatternCols
+}
+
+// PatternCols are the IDs of the columns of [Patterns].
+type PatternCols struct {
+	Pattern, Ratio, Count, Severity        int
+	Change, Description                    int // with Prev
+	Anomaly, AnomalyType, AnomalyText, Odd int // with Time; Odd is the score
+}
 
 // Filter keeps the rows for which Cond is true.
 type Filter struct {
@@ -105,8 +245,31 @@ type Group struct {
 	Group int // from 1
 }
 
+// Side returns the second input of a node that has two, else nil.
+func Side(n Node) Node {
+	switch n := n.(type) {
+	case *Join:
+		return n.Right
+	case *Paste:
+		return n.Right
+	case *Patterns:
+		return n.Prev
+	}
+	return nil
+}
+
 // Input returns nil: a scan is where rows begin.
-func (*Scan) Input() Node         { return nil }
+func (*Scan) Input() Node { return nil }
+
+// Input returns nil: a table is where rows begin.
+func (*Values) Input() Node { return nil }
+
+func (n *Join) Input() Node       { return n.In }
+func (n *Paste) Input() Node      { return n.In }
+func (n *Window) Input() Node     { return n.In }
+func (n *Total) Input() Node      { return n.In }
+func (n *FillBins) Input() Node   { return n.In }
+func (n *Patterns) Input() Node   { return n.In }
 func (n *Filter) Input() Node     { return n.In }
 func (n *Extend) Input() Node     { return n.In }
 func (n *Aggregate) Input() Node  { return n.In }
@@ -116,6 +279,72 @@ func (n *Dedup) Input() Node      { return n.In }
 func (n *Unnest) Input() Node     { return n.In }
 func (n *ExtractAll) Input() Node { return n.In }
 
+// Exprs returns the expressions of a node over its own inputs.
+func Exprs(n Node) []Expr {
+	var out []Expr
+	add := func(es ...Expr) {
+		for _, e := range es {
+			if e != nil {
+				out = append(out, e)
+			}
+		}
+	}
+	switch n := n.(type) {
+	case *Filter:
+		add(n.Cond)
+	case *Extend:
+		for _, c := range n.Cols {
+			add(c.Expr)
+		}
+	case *Aggregate:
+		for _, k := range n.Keys {
+			add(k.Expr)
+		}
+		for _, a := range n.Aggs {
+			add(a.Args...)
+			add(a.Order)
+		}
+	case *Sort:
+		for _, k := range n.Keys {
+			add(k.Expr)
+		}
+	case *Dedup:
+		add(n.Keys...)
+	case *Unnest:
+		add(n.Col.Expr)
+	case *ExtractAll:
+		add(n.X)
+	case *Join:
+		for _, p := range n.On {
+			add(p.L, p.R)
+		}
+		add(n.Upto)
+	case *Window:
+		add(n.Partition...)
+		for _, k := range n.Order {
+			add(k.Expr)
+		}
+		for _, c := range n.Cols {
+			add(c.X)
+		}
+	case *Total:
+		for _, c := range n.Cols {
+			add(c.Expr)
+		}
+	case *FillBins:
+		add(n.Time.Expr)
+		for _, k := range n.Keys {
+			add(k.Expr)
+		}
+		for _, c := range n.Cols {
+			add(c.Expr)
+		}
+	case *Patterns:
+		add(n.X, n.PrevX, n.Time)
+	}
+	return out
+}
+
 // Query is a whole question: where its rows come from, in which order, and
 // which columns they show.
 type Query struct {
@@ -124,10 +353,9 @@ type Query struct {
 	// Records is true when a row of the answer is a record (or a part of one,
 	// after unnest), not a group of them. Such rows end with @ptr.
 	Records bool
-	// Groups are the log groups that the text itself names; a trailing *
-	// matches a prefix. Empty means that the text names none. They narrow what
-	// the caller may read, they do not widen it.
-	Groups []string
+	// Scans are the scans of the tree and of its subqueries by their ID. The
+	// first is the query's own.
+	Scans []*Scan
 	// Start and End are the bounds that the query was compiled for, inclusive;
 	// zero leaves a side open.
 	Start, End time.Time

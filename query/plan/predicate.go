@@ -27,21 +27,22 @@ type Atom struct {
 // least one atom of Any is true.
 type Predicate struct{ Any []Atom }
 
-// Predicates returns what is known about the records that can matter to the
-// answer: conditions directly above the scan, all of which hold at once. What
-// cannot be said in atoms is left out, so a part of the store in which no record passes
-// one of them need not be read, while the plan's own filters still decide about rows.
-func (q *Query) Predicates() []Predicate {
-	// The nodes from the scan upwards, as far as no row's fate depends on
-	// another row.
-	var chain []Node
-	for n := q.Root; n != nil; n = n.Input() {
-		chain = append(chain, n)
-	}
+// Predicates returns what is known about the records of the query's own scan:
+// those of Scans[0] that can matter to the answer pass all of it.
+func (q *Query) Predicates() []Predicate { return q.PredicatesOf(0) }
+
+// PredicatesOf returns what is known about the records of the scan with that ID
+// that can matter to the answer: conditions directly above the scan, all of
+// which hold at once. What cannot be said in atoms is left out, so a part of the
+// store in which no record passes one of them need not be read for that scan,
+// while the plan's own filters still decide about rows.
+func (q *Query) PredicatesOf(scan int) []Predicate {
+	path := pathTo(q.Root, scan)
 	cols := map[int]Expr{} // what a computed column is, to see through aliases
 	var out []Predicate
-	for i := len(chain) - 1; i >= 0; i-- {
-		switch n := chain[i].(type) {
+	// From the scan upwards, as far as no row's fate depends on another row.
+	for i := len(path) - 1; i >= 0; i-- {
+		switch n := path[i].(type) {
 		case *Scan, *Sort:
 		case *Extend:
 			for _, c := range n.Cols {
@@ -58,6 +59,52 @@ func (q *Query) Predicates() []Predicate {
 		}
 	}
 	return out
+}
+
+// pathTo returns the nodes from n down to the scan, nil if it is not below n.
+// A subquery in a condition begins a path of its own.
+func pathTo(n Node, scan int) []Node {
+	if n == nil {
+		return nil
+	}
+	if s, ok := n.(*Scan); ok {
+		if s.ID == scan {
+			return []Node{n}
+		}
+		return nil
+	}
+	for _, in := range []Node{n.Input(), Side(n)} {
+		if in == nil {
+			continue
+		}
+		if p := pathTo(in, scan); p != nil {
+			if len(p) > 0 && sealed(p) {
+				return p
+			}
+			return append([]Node{n}, p...)
+		}
+	}
+	var found []Node
+	for _, e := range Exprs(n) {
+		Walk(e, func(x Expr) {
+			if in, ok := x.(InQuery); ok && found == nil {
+				if p := pathTo(in.Root, scan); p != nil {
+					found = append([]Node{(*subquery)(nil)}, p...)
+				}
+			}
+		})
+	}
+	return found
+}
+
+// subquery marks the end of a path: what is above it is over other rows.
+type subquery struct{}
+
+func (*subquery) Input() Node { return nil }
+
+func sealed(path []Node) bool {
+	_, ok := path[0].(*subquery)
+	return ok
 }
 
 func conjuncts(e Expr) []Expr {

@@ -430,6 +430,30 @@ func (c *Catalog) bury(tx *sql.Tx, id string) error {
 	return err
 }
 
+// CopyTo writes a copy of the catalog, as it is now, to a new file. Segments
+// whose files are to be removed are not in it.
+func (c *Catalog) CopyTo(path string) error {
+	if _, err := c.db.Exec("VACUUM INTO ?", path); err != nil {
+		return fmt.Errorf("copy catalog: %w", err)
+	}
+	to, err := Open(path, c.keys)
+	if err != nil {
+		return fmt.Errorf("copy catalog: %w", err)
+	}
+	_, err = to.db.Exec("DELETE FROM dead")
+	if err = errors.Join(err, to.Close(), os.Chmod(path, 0o600)); err != nil {
+		return fmt.Errorf("copy catalog: %w", err)
+	}
+	f, err := os.Open(path)
+	if err == nil {
+		err = errors.Join(f.Sync(), f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("copy catalog: %w", err)
+	}
+	return nil
+}
+
 // batchDay is the day, since the Unix epoch, on which a batch was accepted.
 func batchDay(ns int64) int64 { return ns / int64(24*time.Hour) }
 

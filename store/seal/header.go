@@ -101,6 +101,16 @@ func parseHeader(b []byte, want kind) (header, error) {
 // newHeader makes a data key and the header that carries it. The result's root
 // is what all keys for the content derive from.
 func newHeader(p Provider, k kind, objectID string) ([]byte, root, error) {
+	dek := make([]byte, KeySize)
+	defer clear(dek)
+	salt := make([]byte, saltSize)
+	rand.Read(dek)
+	rand.Read(salt)
+	return makeHeader(p, k, objectID, dek, salt)
+}
+
+// makeHeader makes the header that carries a data key.
+func makeHeader(p Provider, k kind, objectID string, dek, salt []byte) ([]byte, root, error) {
 	if err := checkObjectID(objectID); err != nil {
 		return nil, nil, err
 	}
@@ -108,11 +118,6 @@ func newHeader(p Provider, k kind, objectID string) ([]byte, root, error) {
 	if len(keyID) == 0 || len(keyID) > 255 || !printable(keyID) {
 		return nil, nil, fmt.Errorf("key id %q of the key provider: want 1 to 255 printable ASCII characters", keyID)
 	}
-	dek := make([]byte, KeySize)
-	defer clear(dek)
-	salt := make([]byte, saltSize)
-	rand.Read(dek)
-	rand.Read(salt)
 	wrapped, err := p.Wrap(context.Background(), dek, wrapAAD(k, salt))
 	if err != nil {
 		return nil, nil, fmt.Errorf("wrap a data key with key %s: %w", keyID, err)

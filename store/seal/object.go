@@ -55,7 +55,7 @@ func objectAEAD(r root, objectID string) (cipher.AEAD, error) {
 // Close it does not open. Close does not close w. After an error of w nothing
 // more is written.
 func (s *Sealer) Create(w io.Writer, objectID string) (io.WriteCloser, error) {
-	head, r, err := newHeader(s.provider, kindObject, objectID)
+	head, r, err := newHeader(s.Provider(), kindObject, objectID)
 	if err != nil {
 		return nil, fmt.Errorf("seal object: %w", err)
 	}
@@ -175,7 +175,7 @@ func (s *Sealer) open(r io.ReaderAt, size int64, objectID string) (*Reader, erro
 	if err != nil {
 		return nil, err
 	}
-	rt, err := h.open(s.provider, kindObject, objectID)
+	rt, err := h.open(s.Provider(), kindObject, objectID)
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ import (
 	"crypto/cipher"
 	"errors"
 	"fmt"
+	"sync/atomic"
 )
 
 // KeySize is the size of every key here, in bytes.
@@ -79,10 +80,21 @@ func IsDamage(err error) bool {
 
 // Sealer makes and opens objects and streams. It holds no key itself and is
 // safe for concurrent use.
-type Sealer struct{ provider Provider }
+type Sealer struct{ current atomic.Pointer[Provider] }
 
 // New returns a Sealer whose data keys p wraps.
-func New(p Provider) *Sealer { return &Sealer{provider: p} }
+func New(p Provider) *Sealer {
+	s := &Sealer{}
+	s.Use(p)
+	return s
+}
+
+// Use makes p wrap and unwrap data keys from now on. It must still have the
+// keys of what is to be opened.
+func (s *Sealer) Use(p Provider) { s.current.Store(&p) }
+
+// Provider returns what wraps data keys now.
+func (s *Sealer) Provider() Provider { return *s.current.Load() }
 
 // newGCM returns AES-256-GCM with 96-bit nonces and 128-bit tags.
 func newGCM(key []byte) (cipher.AEAD, error) {

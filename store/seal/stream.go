@@ -32,7 +32,7 @@ var ErrStreamFull = errors.New("too many frames sealed with one key")
 // the same objectID; the sealer cannot be made again from it, so that a
 // program that restarts never seals under a key that it used before.
 func (s *Sealer) NewStream(objectID string) (header []byte, _ *StreamSealer, err error) {
-	header, r, err := newHeader(s.provider, kindStream, objectID)
+	header, r, err := newHeader(s.Provider(), kindStream, objectID)
 	if err != nil {
 		return nil, nil, fmt.Errorf("begin sealed stream: %w", err)
 	}
@@ -46,7 +46,7 @@ func (s *Sealer) NewStream(objectID string) (header []byte, _ *StreamSealer, err
 
 // OpenStream opens the stream that header, exactly, belongs to.
 func (s *Sealer) OpenStream(header []byte, objectID string) (*StreamOpener, error) {
-	r, err := openWhole(s.provider, kindStream, header, objectID)
+	r, err := openWhole(s.Provider(), kindStream, header, objectID)
 	if err != nil {
 		return nil, fmt.Errorf("open sealed stream: %w", err)
 	}

@@ -57,6 +57,7 @@ const (
 type Builder struct {
 	Group string
 	Kind  trailward.Kind
+	WAL   uint64 // see [Meta]; the caller's to set before Write
 
 	taker   *shape.Taker
 	opaque  func(string) bool

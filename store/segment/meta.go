@@ -56,13 +56,17 @@ type Meta struct {
 	// Root is that of the Merkle tree over the records in the order of the
 	// file, which the ledger has too; Salt is what its leaves are salted with
 	// and Subtrees the roots of its subtrees: see [Meta.Tree].
-	Root        ledger.Hash `json:"root"`
-	Salt        []byte      `json:"salt"`
-	Subtrees    []byte      `json:"subtrees"`
-	ParquetSize int64       `json:"parquet_size"`
-	ShapesSize  int64       `json:"shapes_size"` // before compression
-	KeyPaths    []string    `json:"key_paths,omitempty"`
-	KeyFilter   int64       `json:"key_filter,omitempty"` // size of the filter of natural keys, the first of the filters
-	Fields      []Field     `json:"fields"`
-	Groups      []Group     `json:"row_groups"`
+	Root     ledger.Hash `json:"root"`
+	Salt     []byte      `json:"salt"`
+	Subtrees []byte      `json:"subtrees"`
+	// WAL is the number of the WAL file with which the records ended, 0 when
+	// they did not come by way of the WAL: all records in files up to it are in
+	// segments.
+	WAL         uint64   `json:"wal,omitempty"`
+	ParquetSize int64    `json:"parquet_size"`
+	ShapesSize  int64    `json:"shapes_size"` // before compression
+	KeyPaths    []string `json:"key_paths,omitempty"`
+	KeyFilter   int64    `json:"key_filter,omitempty"` // size of the filter of natural keys, the first of the filters
+	Fields      []Field  `json:"fields"`
+	Groups      []Group  `json:"row_groups"`
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/klauspost/compress/zstd"
@@ -445,7 +446,11 @@ func (s *Reader) read(fn func(*decoder) error) (err error) {
 }
 
 func (s *Reader) openFile() (*decoder, error) {
-	pf, err := file.NewParquetReader(io.NewSectionReader(s.r, 0, s.Meta.ParquetSize))
+	// Without buffered streams the library reads a whole column chunk to get at
+	// one page of it.
+	props := parquet.NewReaderProperties(memory.DefaultAllocator)
+	props.BufferedStreamEnabled, props.BufferSize = true, 64<<10
+	pf, err := file.NewParquetReader(io.NewSectionReader(s.r, 0, s.Meta.ParquetSize), file.WithReadProps(props))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}

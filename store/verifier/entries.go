@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"strconv"
+	"strings"
 
 	"trailward/internal/vfs"
 	"trailward/store/ledger"
@@ -205,6 +206,30 @@ func (v *verification) checkpoint() (*ledger.Identity, ledger.Checkpoint, error)
 	}
 	v.report.Checkpoint = ledger.Checkpoint{Origin: id.Origin}
 	return id, v.report.Checkpoint, nil
+}
+
+// strangers looks for files in the ledger's directory that are none of its own.
+func (v *verification) strangers() error {
+	files, err := v.FS.ReadDir(v.LedgerDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it has been named: the key is missing
+	}
+	if err != nil {
+		return fmt.Errorf("read %s: %w", v.LedgerDir, err)
+	}
+	for _, f := range files {
+		name, unfinished := strings.CutSuffix(f.Name(), vfs.TempSuffix)
+		where := path.Join(v.LedgerDir, f.Name())
+		switch name {
+		case ledger.FileEntries, ledger.FileHashes, ledger.FileIndex, ledger.FileCheckpoint, ledger.FileKey, ledger.FilePublic:
+			if unfinished && !v.opt.Live {
+				v.notice(Finding{Leftover, where, "it was not finished when a crash came", "nothing: it is written over"})
+			}
+		default:
+			v.find(Finding{Added, where, "it is no file of the ledger", "find out who put it there; take it away"})
+		}
+	}
+	return nil
 }
 
 // unreadable reports whether err says that a file that is there cannot be read

@@ -221,6 +221,9 @@ func (v *verification) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := v.strangers(); err != nil {
+		return err
+	}
 	present, err := v.list(ctx)
 	if err != nil {
 		return err

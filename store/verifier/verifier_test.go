@@ -210,6 +210,7 @@ func TestTampered(t *testing.T) {
 		{"no hashes", func(s *state) { s.must(s.fsys.Remove("ledger/hashes")) }, Missing, "ledger/hashes"},
 		{"no index", func(s *state) { s.must(s.fsys.Remove("ledger/index")) }, Missing, "ledger/index"},
 		{"no public key", func(s *state) { s.must(s.fsys.Remove("ledger/key.pub")) }, Missing, "ledger/key.pub"},
+		{"stranger in the ledger", func(s *state) { s.fsys.SetBytes("ledger/entries2", nil) }, Added, "ledger/entries2"},
 		{"entries cut", func(s *state) {
 			b := s.fsys.Bytes("ledger/entries")
 			s.fsys.SetBytes("ledger/entries", b[:len(b)-1])

@@ -1,0 +1,165 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"trailward"
+	"trailward/query/duck"
+	"trailward/query/insights"
+	"trailward/query/lower"
+	"trailward/query/plan"
+)
+
+// view is what one scan of a query may read.
+type view struct {
+	groups []string
+	kinds  []trailward.Kind // nil means all
+	none   bool             // nothing
+	from   time.Time
+	to     time.Time
+}
+
+// viewOf is what a scan may read of what the caller may.
+func (e *Engine) viewOf(sc *plan.Scan, allowed []string) view {
+	v := view{kinds: sc.Kinds, from: sc.Start, to: sc.End}
+	v.groups, v.none = narrow(allowed, sc.Groups)
+	v.none = v.none || sc.None || len(sc.Accounts) > 0 && !slices.Contains(sc.Accounts, e.opts.AccountID)
+	return v
+}
+
+// has says whether a part can have records that the view shows.
+func (v view) has(p Part) bool {
+	if v.none || !v.from.IsZero() && p.MaxTime().Before(v.from) || !v.to.IsZero() && p.MinTime().After(v.to) {
+		return false
+	}
+	return len(v.groups) == 0 || slices.ContainsFunc(v.groups, func(g string) bool {
+		prefix, star := strings.CutSuffix(g, "*")
+		return star && strings.HasPrefix(p.Group(), prefix) || !star && p.Group() == g
+	})
+}
+
+// selection is what all of the views need together; nothing says that none
+// needs anything.
+func selection(views []view) (sel Selection, nothing bool) {
+	nothing = true
+	for _, v := range views {
+		switch {
+		case v.none:
+			continue
+		case nothing:
+			nothing = false
+			sel = Selection{Groups: v.groups, Kinds: v.kinds, Start: v.from, End: v.to}
+			continue
+		}
+		if len(v.groups) == 0 || len(sel.Groups) == 0 {
+			sel.Groups = nil
+		} else {
+			sel.Groups = append(slices.Clip(sel.Groups), v.groups...)
+		}
+		if len(v.kinds) == 0 || len(sel.Kinds) == 0 {
+			sel.Kinds = nil
+		} else {
+			sel.Kinds = append(slices.Clip(sel.Kinds), v.kinds...)
+		}
+		if v.from.IsZero() || !sel.Start.IsZero() && v.from.Before(sel.Start) {
+			sel.Start = v.from
+		}
+		if v.to.IsZero() || !sel.End.IsZero() && v.to.After(sel.End) {
+			sel.End = v.to
+		}
+	}
+	return sel, nothing
+}
+
+func (e *Engine) insights(ctx context.Context, req Request, start time.Time) (Rows, error) {
+	q, err := insights.Compile(req.Text, insights.Options{Now: req.Now, Start: req.Start, End: req.End, Lookup: e.opts.Lookup})
+	if err != nil {
+		return nil, err
+	}
+	views := make([]view, len(q.Scans))
+	for i, sc := range q.Scans {
+		views[i] = e.viewOf(sc, req.Groups)
+	}
+	sel, nothing := selection(views)
+	return e.run(ctx, task{
+		sel: sel, nothing: nothing, timeout: e.opts.InsightsTimeout, start: start,
+		statement: func(ctx context.Context, s *scan) (string, []Column, error) {
+			st, err := e.lowerInsights(ctx, q, views, s)
+			if err != nil {
+				return "", nil, err
+			}
+			out := make([]Column, len(st.Columns))
+			for i, c := range st.Columns {
+				out[i] = Column{Name: c.Name, Type: c.Type, Hidden: c.Hidden}
+			}
+			return st.SQL, out, nil
+		},
+	})
+}
+
+// lowerInsights makes the statement whose rows are the answer. It runs those that
+// prepare it.
+func (e *Engine) lowerInsights(ctx context.Context, q *plan.Query, views []view, s *scan) (*lower.Statement, error) {
+	s.addNotices(q.Notices)
+	st, err := lower.Lower(q, s.openViews(ctx, q, views), lower.DuckDB)
+	for err == nil && st.Then != nil {
+		var rows [][]any
+		if rows, err = s.prepared(ctx, st.SQL); err != nil {
+			break
+		}
+		if st, err = st.Then(rows); err == nil {
+			s.addNotices(st.Notices)
+		}
+	}
+	return st, err
+}
+
+// openViews is the plan.OpenFunc of a query whose scans have these views.
+func (s *scan) openViews(ctx context.Context, q *plan.Query, views []view) plan.OpenFunc {
+	return func(sc *plan.Scan, fields []plan.FieldRef) (plan.Relation, error) {
+		v := views[sc.ID]
+		s.preds, s.from, s.to, s.only = q.PredicatesOf(sc.ID), v.from, v.to, v.has
+		return s.relation(ctx, v.kinds, fields)
+	}
+}
+
+// addNotices makes notices part of what the answer's statistics say.
+func (s *scan) addNotices(list []plan.Notice) {
+	for _, n := range list {
+		text := n.Msg
+		if n.Line > 0 {
+			text = fmt.Sprintf("line %d, column %d: %s", n.Line, n.Col, n.Msg)
+		}
+		s.stats.Notices = append(s.stats.Notices, text)
+	}
+}
+
+// prepared gives the rows of a statement that prepares another.
+func (s *scan) prepared(ctx context.Context, sql string) ([][]any, error) {
+	rows, err := s.session.Query(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out [][]any
+	for rows.Next() {
+		if len(out) == lower.MaxPrepared {
+			return nil, fmt.Errorf("a preparing statement has more than %d rows", lower.MaxPrepared)
+		}
+		out = append(out, slices.Clone(rows.Values()))
+	}
+	return out, rows.Err()
+}
+
+// textFunctions are the functions that the lowering takes for granted.
+func textFunctions() []duck.TextFunction {
+	var out []duck.TextFunction
+	for _, f := range lower.Functions() {
+		out = append(out, duck.TextFunction(f))
+	}
+	return out
+}
