@@ -61,10 +61,9 @@ type asyncQuery struct {
 	mu       sync.Mutex
 	status   string
 	columns  []query.Column
-	rows     [][]any // only appended to; what is in it never changes
-	bytes    int64   // that rows hold, about
-	rowsOf   query.Rows
-	stats    query.Stats
+	rows     [][]any      // only appended to; what is in it never changes
+	bytes    int64        // that rows hold, about
+	stats    *query.Stats // so far; nil before the rows begin
 	finished time.Time
 	failure  *failure
 	stopped  bool // by its owner
@@ -78,15 +77,18 @@ func newAsyncQueries(cfg Config) *asyncQueries {
 	}
 }
 
+// statsEvery is how many rows pass between two looks at what they cost.
+const statsEvery = 256
+
 // errAsyncFull means that the server or the principal has as many questions as
-// it may; freed says which of them.
+// it may.
 var errAsyncFull = errors.New("too many asynchronous questions")
 
 // errAsyncClosed means that the server is stopping.
 var errAsyncClosed = errors.New("no more asynchronous questions are taken")
 
-// begin makes a question and runs work for it. work calls set once the rows
-// begin and returns the failure that ended them, or nil.
+// begin makes a question and runs work for it. work calls open when the
+// rows begin and returns the failure that ended them, or nil.
 func (a *asyncQueries) begin(owner string, lang query.Language, now time.Time, timeout time.Duration, work func(ctx context.Context, q *asyncQuery) *failure) (*asyncQuery, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -121,10 +123,6 @@ func newQueryID() string {
 func (a *asyncQueries) finish(q *asyncQuery, f *failure) {
 	q.mu.Lock()
 	q.finished = time.Now()
-	if q.rowsOf != nil {
-		q.stats = q.rowsOf.Stats()
-		q.rowsOf = nil
-	}
 	switch {
 	case q.stopped:
 		q.status = asyncCancelled
@@ -162,12 +160,13 @@ func (q *asyncQuery) running() {
 	q.status = asyncRunning
 }
 
-// start notes the rows that are about to come.
-func (q *asyncQuery) start(rows query.Rows) {
+// note takes over what the rows say of themselves, which only the goroutine that
+// reads them may ask.
+func (q *asyncQuery) note(rows query.Rows) {
+	columns, stats := rows.Columns(), rows.Stats()
 	q.mu.Lock()
-	q.columns, q.rowsOf = rows.Columns(), rows
+	q.columns, q.stats = columns, &stats
 	q.mu.Unlock()
-	q.open()
 }
 
 // add keeps a row, or says why it cannot.
@@ -327,11 +326,12 @@ func (s *Server) runAsync(ctx context.Context, q *asyncQuery, req query.Request,
 			s.logError(ctx, id, "close query", slog.LevelWarn, err)
 		}
 	}()
-	more := rows.Next()
-	if more || rows.Err() == nil {
-		q.start(rows)
-	}
-	for ; more; more = rows.Next() {
+	defer q.note(rows)
+	for n := 0; rows.Next(); n++ {
+		if n%statsEvery == 0 {
+			q.note(rows)
+			q.open()
+		}
 		if f := s.async.add(q, rows.Values()); f != nil {
 			return f
 		}

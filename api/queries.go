@@ -46,16 +46,11 @@ func (a *asyncQueries) state(q *asyncQuery) (st queryState, columns []query.Colu
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	st = queryState{ID: q.id, Status: q.status, Language: languageName(q.lang), Created: q.created.UTC(), Rows: len(q.rows)}
-	switch {
-	case !q.finished.IsZero():
+	if !q.finished.IsZero() {
 		st.Finished = q.finished.UTC()
 		st.Expires = q.finished.Add(a.keep).UTC()
-		stats := q.stats
-		st.Stats = &stats
-	case q.rowsOf != nil:
-		stats := q.rowsOf.Stats()
-		st.Stats = &stats
 	}
+	st.Stats = q.stats
 	if q.failure != nil {
 		d := q.failure.detail()
 		st.Error = &d

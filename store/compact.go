@@ -224,7 +224,7 @@ func (s *Store) mergeSegments(ctx context.Context, list []*sealed) (err error) {
 		}
 		in = append(in, p.info.ID)
 	}
-	w, err := s.writeSegment(ids[0], b)
+	w, err := s.writeSegment(ids[0], b, 0)
 	if err != nil {
 		return err
 	}

@@ -28,3 +28,9 @@ func (s *Store) HeadBytes() int64 {
 	defer s.mu.Unlock()
 	return s.headBytes
 }
+
+// StopBackground leaves everything that the background does to the test.
+func (s *Store) StopBackground() {
+	s.stop()
+	s.done.Wait()
+}

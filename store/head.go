@@ -118,9 +118,6 @@ func (s *Store) seal(always bool) error {
 		ch.Batches = append(ch.Batches, b)
 	}
 	list, err := s.mergeHeads(taken)
-	for _, b := range list {
-		b.WAL = through
-	}
 	if err == nil {
 		err = s.writeAll(list, ch, func() {
 			s.sealing = nil
@@ -187,7 +184,7 @@ func (s *Store) writeAll(list []*segment.Builder, ch catalog.Change, visible fun
 	g.SetLimit(writers)
 	for i, b := range list {
 		g.Go(func() (err error) {
-			segs[i], err = s.writeSegment(ids[i], b)
+			segs[i], err = s.writeSegment(ids[i], b, ch.WALThrough)
 			return err
 		})
 	}

@@ -21,7 +21,9 @@ var epoch = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 // passing opens a store whose clock the test moves.
 func passing(t *testing.T, dir string, c *clocktest.Clock) *store.Store {
 	t.Helper()
-	return openWith(t, dir, func(o *store.Options) { o.Clock = c })
+	s := openWith(t, dir, func(o *store.Options) { o.Clock = c })
+	s.StopBackground()
+	return s
 }
 
 // expire runs expiry as the background does when the clock says so.
@@ -219,6 +221,7 @@ func TestAFullDisk(t *testing.T) {
 		o.Clock = c
 		o.Space = func() (vfs.Space, error) { return vfs.Space{Free: free, Size: 100 << 30}, nil }
 	})
+	s.StopBackground()
 	appendTo(t, s, batch("/g", "before"))
 	if err := s.SetRetention("/g", 24*time.Hour); err != nil {
 		t.Fatal(err)

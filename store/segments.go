@@ -201,9 +201,10 @@ type written struct {
 	sum  [sha256.Size]byte // of the file
 }
 
-// writeSegment writes b as the segment id, which nothing names yet.
-func (s *Store) writeSegment(id string, b *segment.Builder) (*written, error) {
-	return s.writeObject(id, func(w io.Writer) (*segment.Meta, error) { return b.Write(w, segment.Options{}) })
+// writeSegment writes b as the segment id, which nothing names yet. wal is the
+// number of the WAL file with which its records end, or 0.
+func (s *Store) writeSegment(id string, b *segment.Builder, wal uint64) (*written, error) {
+	return s.writeObject(id, func(w io.Writer) (*segment.Meta, error) { return b.Write(w, segment.Options{WAL: wal}) })
 }
 
 // writeObject writes the segment that fill writes.

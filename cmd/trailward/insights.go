@@ -64,18 +64,15 @@ func queryParts(lang query.Language, text string) []insights.Part {
 	return []insights.Part{{Text: text, Line: 1}}
 }
 
-// eachPart asks the queries of a text in turn. It goes on after one that fails:
-// the last error is returned, those before it are reported at once.
+// eachPart asks the queries of a text in turn. It goes on after one that fails,
+// which is reported at once; the error of the last is returned.
 func (a *app) eachPart(text string, lang query.Language, fn func(i, n int, p insights.Part) error) error {
 	parts := queryParts(lang, text)
-	var failed error
+	failed := 0
 	for i, p := range parts {
 		err := fn(i, len(parts), p)
 		if err == nil {
 			continue
-		}
-		if failed != nil {
-			report(a, "query", failed)
 		}
 		var fault *query.Error
 		if errors.As(err, &fault) && fault.Line > 0 {
@@ -83,11 +80,17 @@ func (a *app) eachPart(text string, lang query.Language, fn func(i, n int, p ins
 			moved.Line += p.Line - 1
 			err = &moved
 		}
-		if failed = withText(err, text); a.ctx.Err() != nil {
-			break
+		err = withText(err, text)
+		if i == len(parts)-1 || a.ctx.Err() != nil {
+			return err
 		}
+		failed++
+		report(a, "query", err)
 	}
-	return failed
+	if failed > 0 {
+		return fmt.Errorf("%d of %d queries failed", failed, len(parts))
+	}
+	return nil
 }
 
 // askParts asks and writes the answers.

@@ -90,7 +90,11 @@ func openLocal(ctx context.Context, loc location, create bool, log *slog.Logger)
 	l.store = st
 	l.preparers.New = func() any { return intake.NewPreparer() }
 	l.engine = sync.OnceValues(func() (*query.Engine, error) {
-		return query.New(query.Options{Snapshot: query.Stored(l.store)})
+		tables, err := lookupTables(loc, keys)
+		if err != nil {
+			return nil, err
+		}
+		return query.New(query.Options{Snapshot: query.Stored(l.store), Lookup: tables.Lookup})
 	})
 	return l, nil
 }

@@ -41,6 +41,7 @@ type cli struct {
 	Tail       tailCmd       `cmd:"" help:"Show records as they are stored."`
 	Cat        catCmd        `cmd:"" help:"Write the original records of a group, byte for byte."`
 	Groups     groupsCmd     `cmd:"" help:"List the log groups."`
+	Lookup     lookupCmd     `cmd:"" help:"Make, list and remove the tables that the query command lookup looks into."`
 	Verify     verifyCmd     `cmd:"" help:"Check the whole store against its ledger, or prove one record."`
 	Retention  retentionCmd  `cmd:"" help:"List and set how long records are kept."`
 	Hold       holdCmd       `cmd:"" help:"List, set and release legal holds."`

@@ -32,7 +32,7 @@ var columns = []Column{
 	{"i", plan.Int}, {"f", plan.Float}, {"b", plan.Bool}, {"t", plan.Time}, {"s", plan.Text}, {"j", plan.JSON}, {"none", plan.Null}, {"s", plan.Text},
 }
 
-// read gives a batch's rows as text.
+// show gives a batch's rows as text.
 func show(rec arrow.RecordBatch) []string {
 	var out []string
 	for row := range int(rec.NumRows()) {

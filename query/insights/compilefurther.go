@@ -323,7 +323,10 @@ func (c *compiler) fillMissing(cmd *command) error {
 		if _, ok := c.scope.names[name]; !ok {
 			name = c.scope.norm[normalText(it.name)]
 		}
-		if name == "" || c.keys[name] {
+		if c.keys[name] {
+			return errAt(c.src, it.pos, "expected an aggregate of the stats before", "column %s is a key of the groups", shorten(it.name))
+		}
+		if name == "" {
 			return errAt(c.src, it.pos, suggest(it.name, c.scope.list, "expected an aggregate of the stats before"), "fillmissing knows no column %s", shorten(it.name))
 		}
 		values[name] = &lit

@@ -137,7 +137,10 @@ func (c *compiler) lookupTable(cmd *command) error {
 	l := cmd.lookup
 	table, ok := Table{}, false
 	if c.opts.Lookup != nil {
-		table, ok = c.opts.Lookup(l.table)
+		var err error
+		if table, ok, err = c.opts.Lookup(l.table); err != nil {
+			return errAt(c.src, l.pos, "", "%v", err)
+		}
 	}
 	if !ok {
 		c.notice(l.pos, "there is no lookup table %s, so nothing is found in it; `trailward lookup put %s FILE.csv` makes one", l.table, l.table)

@@ -55,8 +55,9 @@ type Table struct {
 	Rows    [][]string
 }
 
-// LookupFunc gives the table of a name; ok is false if there is none.
-type LookupFunc func(name string) (t Table, ok bool)
+// LookupFunc gives the table of a name; ok is false if there is none. The table
+// must not be changed afterwards.
+type LookupFunc func(name string) (t Table, ok bool, err error)
 
 // Compile turns a query's text into a plan. An empty text returns every
 // record. The error is a *plan.Error.

@@ -47,7 +47,8 @@ func TestErrors(t *testing.T) {
 		{"accum of a function", "accum abs(a)", 1, 7, "accum works on a field"},
 		{"addtotals", "addtotals label=x a", 1, 17, "addtotals has no label="},
 		{"fillmissing", "stats count(*) by bin(5m) | fillmissing with 0", 1, 47, "expected for and a column"},
-		{"fillmissing of a key", "stats count(*) as n by bin(5m) as t | fillmissing with 0 for t", 1, 62, `fillmissing knows no column "t"; did you mean t?`},
+		{"fillmissing of a key", "stats count(*) as n by bin(5m) as t | fillmissing with 0 for t", 1, 62, `column "t" is a key of the groups`},
+		{"fillmissing of no column", "stats count(*) as num by bin(5m) as t | fillmissing with 0 for nun", 1, 64, `fillmissing knows no column "nun"; did you mean num?`},
 		{"outlier", "outlier action=hide a", 1, 16, "expected remove or transform"},
 		{"sessionize", "sessionize a maxspan 5", 1, 22, "expected a period such as 30m"},
 		{"sessionize after stats", "stats count(*) by a | sessionize a", 1, 23, "sessionize needs @timestamp"},
@@ -203,6 +204,9 @@ func FuzzCompile(f *testing.F) {
 	for _, s := range []string{
 		"fields @timestamp, @message | filter a = 'x' | sort b desc | limit 20", "stats count(*) as n by bin(5m), `a-b` | filter n > 3", "parse @message /(?<u>\\S+) x/ | display u",
 		"parse 'a * b *' as c, d", "SOURCE logGroups(namePrefix: ['a']) | fields a", "filter a in [1, 'x'] and not b like /x\\/y/ or c.0[1].`d` = -5e3 # x\n| dedup a",
+		"pattern a | diff | anomaly", "SOURCE lg start=-1d end=now | join type=left left=a right=b where a.x=b.y (SOURCE 'g' | fields y)", "appendcols override=true max=3 (stats count(*))",
+		"lookup t-1 a as b, c OUTPUTNEW d as e | cidrlookup n ip AS c OUTPUT x", "addtotals col=true fieldname=s a*", "autoregress a as b p=1-3 | accum c | filldown d *e", "stats count(*) by bin(1h) | fillmissing with 0 for `count(*)`",
+		"outlier action=remove param=1e1 mark=true a b", "sessionize a, b maxspan 1h as s", "json field=a \"b[0].c\" as d", "filter a in (SOURCE 'g' | fields b) | tail 3 | countFrequent a", "SOURCE logGroupTags([{\"key\":\"a\",\"values\":[\"b\"]}]) | stats rate(a, 1m), histogram(b, 3)",
 		"fields jsonParse(@message).a[0] as j | unnest j into k", "fields case(a, 1, 2), datefloor(@timestamp, 1mo), \"\\\"\\n\"",
 	} {
 		f.Add(s)

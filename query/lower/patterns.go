@@ -171,7 +171,7 @@ func (l *lowerer) over(q *plan.Query, n *plan.Patterns, above []plan.Node, rows 
 	for i, p := range found {
 		ratio := 0.0
 		if all > 0 {
-			ratio = math.Round(float64(p.Count)/float64(all)*1e4) / 1e4
+			ratio = math.Round(float64(p.Count)/float64(all)*1e6) / 1e6
 		}
 		change := p.Count - p.Prev
 		a := unusual(p, times)

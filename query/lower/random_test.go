@@ -91,7 +91,10 @@ func TestAnythingTakesAnything(t *testing.T) {
 		q := []string{
 			"fields %s as x | sort x", "filter %s | fields a", "stats count(*) as n by %s", "fields %s as x | dedup x", "stats sum(%[1]s), avg(%[1]s), min(%[1]s), max(%[1]s), pct(%[1]s, 90)",
 			"stats count_distinct(%[1]s), earliest(%[1]s), latest(%[1]s), sortsFirst(%[1]s), values(%[1]s), topk(2, %[1]s), stddev(%[1]s)", "unnest split(%s, ' ') into x | fields x", "fields concat(%s) as y | parse y '*1*' as p, q | display p, q",
-		}[r.Intn(8)]
+			"fields %[1]s as x | accum x | autoregress x p=1-2 | filldown | tail 3", "fields %[1]s as x | outlier action=remove uselower=true mark=true x | addtotals col=true", "sessionize concat(%s) maxspan 1m", "pattern concat(%s)",
+			"stats rate(%[1]s, 1m) as a, histogram(%[1]s, 3) by bin(1d) as t, concat(%[1]s) as k | fillmissing with 0 for a", "filter concat(%s) in (SOURCE '*' | fields a)", "countFrequent concat(%s)",
+			"fields concat(%[1]s) as x | join type=left left=l right=r where l.x=r.y (SOURCE '*' | fields concat(%[1]s) as y) | fields r.y", "fields %[1]s as x | appendcols (SOURCE '*' | stats count(*) as x by concat(%[1]s))", "cidrlookup nets ip OUTPUT site | lookup users id as a OUTPUTNEW name | filter concat(%s) = name",
+		}[r.Intn(18)]
 		q = fmt.Sprintf(q, e)
 		if len(q) > 9000 {
 			continue

@@ -235,10 +235,18 @@ var tables = map[string]insights.Table{
 	"nets":  {Columns: []string{"cidr", "site"}, Rows: [][]string{{"10.0.0.0/8", "wide"}, {"10.0.0.0/24", "near"}, {"10.0.0.5/32", "host"}, {"fd00::/8", "six"}, {"junk", "none"}}},
 }
 
+func init() {
+	var rows [][]string
+	for _, h := range hostile {
+		rows = append(rows, []string{h, "found " + h})
+	}
+	tables["hostile"] = insights.Table{Columns: []string{"k", "v"}, Rows: rows}
+}
+
 func options() insights.Options {
-	return insights.Options{Now: now, Start: start, End: now, Lookup: func(name string) (insights.Table, bool) {
+	return insights.Options{Now: now, Start: start, End: now, Lookup: func(name string) (insights.Table, bool, error) {
 		t, ok := tables[name]
-		return t, ok
+		return t, ok, nil
 	}}
 }
 

@@ -315,7 +315,7 @@ func named(w string) bool {
 		} else {
 			w = ""
 		}
-		if strings.IndexAny(part, "0123456789") >= 0 && !version(part) && !names[strings.ToLower(part)] {
+		if strings.ContainsAny(part, "0123456789") && !version(part) && !names[strings.ToLower(part)] {
 			return false
 		}
 	}

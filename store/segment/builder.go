@@ -57,7 +57,7 @@ const (
 type Builder struct {
 	Group string
 	Kind  trailward.Kind
-	WAL   uint64 // see [Meta]; the caller's to set before Write
+	wal   uint64 // of the segments that were added, see [Meta]
 
 	taker   *shape.Taker
 	opaque  func(string) bool

@@ -41,7 +41,7 @@ func (b *Builder) AddAll(ctx context.Context, s *Reader) error {
 	if err != nil {
 		return err
 	}
-	b.WAL = max(b.WAL, s.Meta.WAL)
+	b.wal = max(b.wal, s.Meta.WAL)
 	return s.compareTree(tree)
 }
 

@@ -24,6 +24,8 @@ import (
 type Options struct {
 	// Fast leaves the columns uncompressed, for a run that stays in memory.
 	Fast bool
+	// WAL goes into [Meta].
+	WAL uint64
 }
 
 // rowGroup is how many records a Parquet row group has: enough for small
@@ -43,7 +45,7 @@ func (b *Builder) Write(w io.Writer, opt Options) (*Meta, error) {
 	}
 	bw := bufio.NewWriterSize(w, 256<<10)
 	cw := &countWriter{w: bw}
-	m := &Meta{Group: b.Group, Kind: b.Kind, Rows: int64(b.rows), WAL: b.WAL, RawBytes: b.rawSize, KeyPaths: b.keyPaths}
+	m := &Meta{Group: b.Group, Kind: b.Kind, Rows: int64(b.rows), WAL: max(opt.WAL, b.wal), RawBytes: b.rawSize, KeyPaths: b.keyPaths}
 	m.FirstTime, m.LastTime = b.TimeRange()
 	m.FirstArrival, m.LastArrival = b.arrival[0], b.arrival[0]
 	for _, a := range b.arrival {
