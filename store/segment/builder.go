@@ -192,7 +192,9 @@ func (b *Builder) add(r *trailward.Record, t shape.Taken, sum ledger.Hash) {
 			c = &column{path: AttrPrefix + a.Name, form: asDict, dict: newDict()}
 			b.attrs[a.Name] = c
 		}
-		c.add(row, []byte(strings.ToValidUTF8(a.Value, "\uFFFD")))
+		if !c.has(row) { // of a name that comes twice the first counts
+			c.add(row, []byte(strings.ToValidUTF8(a.Value, "\uFFFD")))
+		}
 	}
 	b.shapeOf = append(b.shapeOf, info.num)
 	if row > 0 && r.Time < b.times[row-1] {

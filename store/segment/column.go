@@ -68,6 +68,17 @@ func (c *column) place(row int) {
 	}
 }
 
+// has reports whether the row, the latest one, has a value.
+func (c *column) has(row int) bool {
+	switch {
+	case c.n == 0:
+		return false
+	case c.rows == nil:
+		return c.n > row
+	}
+	return int(c.rows[c.n-1]) == row
+}
+
 func (c *column) add(row int, v []byte) {
 	c.place(row)
 	switch c.form {

@@ -176,6 +176,27 @@ func TestColumnTypesAndNames(t *testing.T) {
 	}
 }
 
+func TestAnAttributeThatComesTwice(t *testing.T) {
+	attrs := func(s ...string) (out []trailward.Attr) {
+		for _, x := range s {
+			out = append(out, trailward.Attr{Name: x[:1], Value: x[1:]})
+		}
+		return out
+	}
+	r := write(t, build(t, trailward.KindText, nil, []in{
+		{1, "x", attrs("a1", "a2")}, {2, "y", nil}, {3, "z", attrs("b1", "a3", "b2", "a4")}, {4, "w", attrs("a5")},
+	}), Options{})
+	want := []string{"[{a 1}]", "[]", "[{a 3} {b 1}]", "[{a 5}]"}
+	if err := r.Records(nil, func(row int64, rec *trailward.Record) error {
+		if got := fmt.Sprint(rec.Attrs); got != want[row] {
+			t.Errorf("attributes of row %d = %s, want %s", row, got, want[row])
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestTooManyShapesAndFields(t *testing.T) {
 	var recs []in
 	for i := range 3 * MaxShapes {
