@@ -86,7 +86,7 @@ func (e *Engine) insights(ctx context.Context, req Request, start time.Time) (Ro
 	}
 	sel, nothing := selection(views)
 	return e.run(ctx, task{
-		sel: sel, nothing: nothing, timeout: e.opts.InsightsTimeout, start: start,
+		sel: sel, nothing: nothing, timeout: e.timeoutOf(q), start: start,
 		statement: func(ctx context.Context, s *scan) (string, []Column, error) {
 			st, err := e.lowerInsights(ctx, q, views, s)
 			if err != nil {
@@ -99,6 +99,19 @@ func (e *Engine) insights(ctx context.Context, req Request, start time.Time) (Ro
 			return st.SQL, out, nil
 		},
 	})
+}
+
+// timeoutOf bounds a query: a join of records can make more rows than there are
+// records.
+func (e *Engine) timeoutOf(q *plan.Query) time.Duration {
+	for n := q.Root; n != nil; n = n.Input() {
+		if j, ok := n.(*plan.Join); ok {
+			if _, table := j.Right.(*plan.Values); !table {
+				return min(e.opts.InsightsTimeout, e.opts.SQLTimeout)
+			}
+		}
+	}
+	return e.opts.InsightsTimeout
 }
 
 // lowerInsights makes the statement whose rows are the answer. It runs those that

@@ -17,8 +17,8 @@ const (
 	DefaultAccountID = "000000000000"
 	// DefaultSQLTimeout bounds a query in SQL, from text to last row.
 	DefaultSQLTimeout = time.Minute
-	// DefaultInsightsTimeout bounds a query in Logs Insights QL. Its language
-	// has no joins, so its work is bounded by the records.
+	// DefaultInsightsTimeout bounds a query in Logs Insights QL. Without a join
+	// its work is bounded by the records; one with a join has the time of SQL.
 	DefaultInsightsTimeout = 15 * time.Minute
 )
 

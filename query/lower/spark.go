@@ -8,9 +8,10 @@ import (
 )
 
 // Spark is the dialect of Spark SQL from version 3.5 on, with the session's time
-// zone set to UTC. What it has nothing for (IPv6 blocks, strftime, urldecode,
-// hexToDec, logfmt, csv, topk, histogram, sortsFirst, regular expressions that
-// Java's do not understand) is an error that says so.
+// zone set to UTC. What it has nothing for (IPv6 blocks, strftime, regexReplace,
+// urldecode, hexToDec, logfmt, csv, topk, histogram, sortsFirst, masks) is an
+// error that says so. Regular expressions are Java's there, which take what RE2
+// prints.
 var Spark Dialect = spark{}
 
 type spark struct{}

@@ -9,7 +9,7 @@ import (
 
 // Trino is the dialect of Trino and of Athena's engine version 3. Percentiles
 // are approximate there, and what it has nothing for (IPv6 blocks, strftime,
-// logfmt, csv, topk, regexReplace) is an error that says so.
+// logfmt, csv, topk, histogram, regexReplace, masks) is an error that says so.
 var Trino Dialect = trino{}
 
 type trino struct{}
