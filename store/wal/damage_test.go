@@ -241,6 +241,9 @@ func TestTornTail(t *testing.T) {
 		} {
 			f := clone(files)
 			f[file3] = c.change(f[file3])
+			if end := int(at[3]); len(f[file3]) >= end && bytes.Equal(f[file3][:end], files[file3][:end]) {
+				continue // what was written over it happens to be the same byte
+			}
 			want := "e1 e2 e3 e4 e5 e6 e7"
 			if from >= at[2] {
 				want += " e8"
