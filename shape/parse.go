@@ -17,9 +17,6 @@ type part struct {
 	path string
 }
 
-// frame is an object being taken apart.
-type frame struct{ prefix string }
-
 // descend follows the edge for p from n, and makes it when it is new.
 func (t *Taker) descend(n *node, p part) *node {
 	for _, e := range n.edges {
@@ -41,7 +38,7 @@ func (t *Taker) descend(n *node, p part) *node {
 // parse takes raw apart without any knowledge of earlier records. It fills
 // t.parts and the values and returns false when raw is not one JSON object.
 func (t *Taker) parse(raw []byte, d Detail) bool {
-	t.parts, t.frames = t.parts[:0], t.frames[:0]
+	t.parts, t.prefixes = t.parts[:0], t.prefixes[:0]
 	depth := 1
 	if d == Full {
 		depth = MaxDepth
@@ -55,10 +52,10 @@ func (t *Taker) parse(raw []byte, d Detail) bool {
 		t.parts = append(t.parts, part{lit: string(raw[lit:from]), form: form, path: path})
 		lit = to
 	}
-	t.frames = append(t.frames, frame{})
+	t.prefixes = append(t.prefixes, "")
 	i = skipSpace(raw, i+1)
 	open := i < len(raw) && raw[i] != '}' // a key must follow; else the object may end
-	for len(t.frames) > 0 {
+	for len(t.prefixes) > 0 {
 		if i >= len(raw) {
 			return false
 		}
@@ -66,7 +63,7 @@ func (t *Taker) parse(raw []byte, d Detail) bool {
 			// After a value, or at the end of an empty object.
 			switch raw[i] {
 			case '}':
-				t.frames = t.frames[:len(t.frames)-1]
+				t.prefixes = t.prefixes[:len(t.prefixes)-1]
 				i = skipSpace(raw, i+1)
 				continue
 			case ',':
@@ -87,9 +84,9 @@ func (t *Taker) parse(raw []byte, d Detail) bool {
 		if !ok {
 			return false
 		}
-		prefix := t.frames[len(t.frames)-1].prefix
+		prefix := t.prefixes[len(t.prefixes)-1]
 		var path string
-		if len(t.frames) == 1 {
+		if len(t.prefixes) == 1 {
 			if len(key) > 0 && key[0] == '@' {
 				key = "@" + key
 			}
@@ -133,8 +130,8 @@ func (t *Taker) parse(raw []byte, d Detail) bool {
 					i = j + 1
 					break
 				}
-				if len(t.frames) < depth && !t.opaque(path) {
-					t.frames = append(t.frames, frame{prefix: path})
+				if len(t.prefixes) < depth && !t.opaque(path) {
+					t.prefixes = append(t.prefixes, path)
 					i = j
 					open = true
 					continue

@@ -43,18 +43,18 @@ const (
 // a record of a known shape costs one comparison of each literal. It is not
 // safe for concurrent use; its Taken values live until its next call.
 type Taker struct {
-	opaque  func(path string) bool
-	json    [details]node
-	line    node
-	kept    int // shapes remembered
-	bytes   int // of their literals
-	values  [][]byte
-	raws    [][]byte // the values as they stand in the record, escapes and all
-	escaped []int    // which values have escapes
-	scratch []byte
-	nest    nesting
-	parts   []part
-	frames  []frame
+	opaque   func(path string) bool
+	json     [details]node
+	line     node
+	kept     int // shapes remembered
+	bytes    int // of their literals
+	values   [][]byte
+	raws     [][]byte // the values as they stand in the record, escapes and all
+	escaped  []int    // which values have escapes
+	scratch  []byte
+	nest     nesting
+	parts    []part
+	prefixes []string // the paths of the objects being taken apart
 }
 
 // NewTaker returns a Taker. opaque names the fields whose objects stay JSON

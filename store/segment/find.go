@@ -54,7 +54,6 @@ type Columns func(path string) (*Column, error)
 type Column struct {
 	column
 	present [4]uint64 // which bytes occur in the values' texts
-	Rows    int64
 }
 
 // Memory returns about how many bytes the column takes.
@@ -65,16 +64,11 @@ func (c *Column) Value(row int64, buf []byte) ([]byte, bool) { return c.value(in
 
 // Column decodes a column, or returns nil when the segment lacks it.
 func (s *Reader) Column(path string) (*Column, error) {
-	var f *Field
-	for i := range s.Meta.Fields {
-		if s.Meta.Fields[i].Path == path {
-			f = &s.Meta.Fields[i]
-		}
-	}
+	f := s.field(path)
 	if f == nil {
 		return nil, nil
 	}
-	c := &Column{column: column{path: path}, Rows: s.Meta.Rows}
+	c := &Column{column: column{path: path}}
 	switch f.Type {
 	case Int, Time:
 	case Stamp:
