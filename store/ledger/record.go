@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
@@ -18,25 +20,31 @@ import (
 // A record's leaf commits to everything that the record says and to its place
 // in its segment, and discloses nothing:
 //
-//	record salt = SHA-256(0x02, segment salt, row)
-//	leaf        = SHA-256(0x00, 1, record salt, group, kind, stream,
-//	                      event time, arrival, attributes, SHA-256(bytes))
+//	record salt = AES-256(segment salt, row)
+//	origin      = SHA-256(0x02, group, kind, stream, attributes)
+//	leaf        = SHA-256(0x00, 2, record salt, origin, event time, arrival,
+//	                      SHA-256(bytes))
 //
 // as docs/format/ledger.md draws it. The segment's salt is secret and random;
 // the salt of one record, which a proof has to disclose, tells nothing about
-// that of its neighbours, whose leaves are in the proof. The bytes enter by
-// their hash, so that they can be hashed when they are at hand, before the
-// record's row is known.
+// that of its neighbours, whose leaves are in the proof: AES under a secret key
+// is a pseudo-random permutation. The bytes enter by their hash, so that they
+// can be hashed when they are at hand, before the record's row is known, and
+// the origin by its own, which many records share: so a leaf is two blocks of
+// the hash function, whatever the record.
 const (
-	// RecordVersion is the version of the leaf; it is the leaf's first byte.
-	RecordVersion = 1
-	// SaltSize is the size of a segment's salt and of a record's, in bytes.
+	// RecordVersion is the version of the leaf; it is the leaf's second byte.
+	RecordVersion = 2
+	// SaltSize is the size of a segment's salt, in bytes.
 	SaltSize = 32
+	// RecordSaltSize is the size of a record's salt, in bytes.
+	RecordSaltSize = aes.BlockSize
 	// SubtreeRows is how many records a subtree has whose root is stored.
 	SubtreeRows = 1024
 
-	leafPrefix = 0x00 // RFC 6962, section 2.1
-	saltPrefix = 0x02 // neither leaf (0) nor node (1)
+	leafPrefix   = 0x00 // RFC 6962, section 2.1
+	nodePrefix   = 0x01
+	originPrefix = 0x02 // neither leaf nor node
 )
 
 // Hash is a SHA-256 hash. As text it is base64 (standard, padded).
@@ -65,35 +73,36 @@ func NewSalt() (salt [SaltSize]byte) {
 	return salt
 }
 
-// RecordSalt returns the salt of the record in a row of a segment. Whoever has
-// it can test guesses of that record, and of no other.
-func RecordSalt(segment [SaltSize]byte, row int64) [SaltSize]byte {
-	var b [1 + SaltSize + 8]byte
-	b[0] = saltPrefix
-	copy(b[1:], segment[:])
-	binary.BigEndian.PutUint64(b[1+SaltSize:], uint64(row))
-	return sha256.Sum256(b[:])
-}
-
 // RecordTree computes the Merkle tree over the records of one segment, added
 // in row order. It keeps the roots of its subtrees of [SubtreeRows] and nothing
 // else of a record. It is for one goroutine at a time.
 type RecordTree struct {
-	salt     [SaltSize]byte
+	salts    cipher.Block
 	rows     int64
-	buf      []byte           // of the leaf
-	fixed    int              // how much of buf stays, but for the record's salt
+	leafBuf  [2 + RecordSaltSize + sha256.Size + 8 + 8 + sha256.Size]byte
+	buf      []byte           // of an origin
+	fixed    int              // how much of buf stays
+	origins  map[string]Hash  // by what of buf does not stay
 	attrs    []trailward.Attr // in order
 	sub      frontier         // of the current subtree
 	subtrees []Hash           // of the complete ones
 }
 
+// maxOrigins bounds the origins that a tree remembers.
+const maxOrigins = 4096
+
 // NewRecordTree begins the tree of a segment of the given group and kind.
 func NewRecordTree(salt [SaltSize]byte, group string, kind trailward.Kind) *RecordTree {
-	b := append([]byte{leafPrefix, RecordVersion}, make([]byte, SaltSize)...)
-	b = appendText(b, group)
-	b = appendText(b, string(kind))
-	return &RecordTree{salt: salt, buf: b, fixed: len(b)}
+	block, err := aes.NewCipher(salt[:])
+	if err != nil {
+		panic(err) // the salt has the size of a key
+	}
+	t := &RecordTree{salts: block, origins: map[string]Hash{}}
+	t.leafBuf[0], t.leafBuf[1] = leafPrefix, RecordVersion
+	t.buf = appendText([]byte{originPrefix}, group)
+	t.buf = appendText(t.buf, string(kind))
+	t.fixed = len(t.buf)
+	return t
 }
 
 // Add adds the next record: its stream, event time, arrival, attributes and
@@ -115,19 +124,37 @@ func (t *RecordTree) AddSum(r *trailward.Record, sum *Hash) {
 
 // leaf returns the leaf of the record in the next row.
 func (t *RecordTree) leaf(r *trailward.Record, sum *Hash) Hash {
-	*(*[SaltSize]byte)(t.buf[2:]) = RecordSalt(t.salt, t.rows)
+	b := &t.leafBuf
+	const origin = 2 + RecordSaltSize
+	clear(b[2:origin])
+	binary.BigEndian.PutUint64(b[origin-8:], uint64(t.rows))
+	t.salts.Encrypt(b[2:origin], b[2:origin])
+	*(*Hash)(b[origin:]) = t.origin(r)
+	binary.BigEndian.PutUint64(b[origin+32:], uint64(r.Time))
+	binary.BigEndian.PutUint64(b[origin+40:], uint64(ArrivalMicros(r.Arrival)))
+	*(*Hash)(b[origin+48:]) = *sum
+	return sha256.Sum256(b[:])
+}
+
+// origin returns the hash of what many records have in common.
+func (t *RecordTree) origin(r *trailward.Record) Hash {
 	b := appendText(t.buf[:t.fixed], r.Stream)
-	b = binary.BigEndian.AppendUint64(b, uint64(r.Time))
-	b = binary.BigEndian.AppendUint64(b, uint64(ArrivalMicros(r.Arrival)))
 	attrs := t.sorted(r.Attrs)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(attrs)))
 	for i := range attrs {
 		b = appendText(b, attrs[i].Name)
 		b = appendText(b, attrs[i].Value)
 	}
-	b = append(b, sum[:]...)
 	t.buf = b
-	return sha256.Sum256(b)
+	if h, ok := t.origins[string(b[t.fixed:])]; ok {
+		return h
+	}
+	if len(t.origins) >= maxOrigins {
+		clear(t.origins)
+	}
+	h := Hash(sha256.Sum256(b))
+	t.origins[string(b[t.fixed:])] = h
+	return h
 }
 
 // ArrivalMicros is an arrival as the leaf has it: in microseconds, floored. A
@@ -295,7 +322,11 @@ func (f *frontier) root() (h Hash) {
 
 // nodeHash is the hash of an inner node (RFC 6962, section 2.1).
 func nodeHash(left, right *Hash) Hash {
-	return Hash(tlog.NodeHash(tlog.Hash(*left), tlog.Hash(*right)))
+	var b [1 + 2*sha256.Size]byte
+	b[0] = nodePrefix
+	*(*Hash)(b[1:]) = *left
+	*(*Hash)(b[1+sha256.Size:]) = *right
+	return sha256.Sum256(b[:])
 }
 
 // merkleRoot returns the root over leaves.

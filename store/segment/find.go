@@ -78,30 +78,12 @@ func (s *Reader) Column(path string) (*Column, error) {
 	default:
 		c.form, c.dict = asDict, newDict()
 	}
-	err := s.read(func(d *decoder) error {
-		for g := range s.Meta.Groups {
-			ch, err := d.column(g, path, nil)
-			if err != nil {
-				return err
-			}
-			for i, at := range ch.at {
-				if at < 0 {
-					continue
-				}
-				row := int(d.base[g]) + i
-				c.place(row)
-				if ch.ends == nil {
-					c.nums = append(c.nums, ch.nums[at])
-					c.n++
-				} else {
-					c.put(ch.value(i, nil))
-				}
-			}
+	for g := range s.Meta.Groups {
+		ch, err := s.column(g, path, nil)
+		if err != nil {
+			return nil, err
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
+		c.append(ch, int(s.base[g]), int(s.Meta.Groups[g].Rows))
 	}
 	switch c.form {
 	case asInts:
@@ -114,6 +96,48 @@ func (s *Reader) Column(path string) (*Column, error) {
 		c.mark(c.data)
 	}
 	return c, nil
+}
+
+// append adds the values of a row group whose first row is base.
+func (c *Column) append(ch *chunk, base, rows int) {
+	before := c.n
+	c.n += ch.Len()
+	switch {
+	case c.rows == nil && before == base && ch.At == nil: // every row so far has one
+	default:
+		if c.rows == nil {
+			c.rows = make([]int32, before, before+ch.Len())
+			for i := range c.rows {
+				c.rows[i] = int32(i)
+			}
+		}
+		for i := range rows {
+			if ch.index(i) >= 0 {
+				c.rows = append(c.rows, int32(base+i))
+			}
+		}
+	}
+	if ch.ints {
+		c.nums = append(c.nums, ch.Nums...)
+		return
+	}
+	if c.form == asDict && ch.Idx != nil {
+		numbers := make([]uint32, len(ch.Ends))
+		for i := range numbers {
+			numbers[i] = c.dict.put(ch.Entry(i))
+		}
+		for _, x := range ch.Idx {
+			c.idx = append(c.idx, numbers[x])
+		}
+		return
+	}
+	if c.form == asDict {
+		c.spill()
+	}
+	for i := range ch.Len() {
+		c.data = append(c.data, ch.Text(i)...)
+		c.ends = append(c.ends, uint32(len(c.data)))
+	}
 }
 
 func (c *Column) mark(b []byte) {
@@ -274,7 +298,10 @@ func and(a, b rowSet) rowSet {
 func (s *Reader) test(t Test, cols Columns, set rowSet) error {
 	for _, path := range t.Columns {
 		if t.Op == Equal && !t.Loose {
-			may, blocks := s.mayEqual(path, t.Values)
+			may, blocks, err := s.mayEqual(path, t.Values)
+			if err != nil {
+				return err
+			}
 			if !may {
 				continue
 			}

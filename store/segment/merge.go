@@ -27,19 +27,13 @@ func (b *Builder) AddAll(ctx context.Context, s *Reader) error {
 		return err
 	}
 	tree := ledger.NewRecordTree(salt, s.Meta.Group, s.Meta.Kind)
-	err = s.read(func(d *decoder) error {
-		for g := range s.Meta.Groups {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if err := b.addGroup(d, g, shapes, tree); err != nil {
-				return err
-			}
+	for g := range s.Meta.Groups {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		return nil
-	})
-	if err != nil {
-		return err
+		if err := b.addGroup(s, g, shapes, tree); err != nil {
+			return err
+		}
 	}
 	b.wal = max(b.wal, s.Meta.WAL)
 	return s.compareTree(tree)
@@ -80,22 +74,22 @@ type system struct {
 	attrs                                    []*chunk
 }
 
-func (d *decoder) system(g int) (s system, err error) {
+func (rd *Reader) system(g int) (s system, err error) {
 	for _, c := range []struct {
 		path string
 		to   **chunk
 		must bool
 	}{{colShape, &s.shape, true}, {colTime, &s.time, true}, {colArrival, &s.arrival, true}, {colNanos, &s.nanos, false}, {colStream, &s.stream, true}, {colRaw, &s.raw, false}} {
-		if *c.to, err = d.column(g, c.path, nil); err != nil {
+		if *c.to, err = rd.column(g, c.path, nil); err != nil {
 			return s, err
 		}
 		if *c.to == nil && c.must {
 			return s, fmt.Errorf("%w: column %s is missing", ErrDamaged, c.path)
 		}
 	}
-	for _, f := range d.s.Meta.Fields {
+	for _, f := range rd.Meta.Fields {
 		if name, ok := strings.CutPrefix(f.Path, AttrPrefix); ok {
-			c, err := d.column(g, f.Path, nil)
+			c, err := rd.column(g, f.Path, nil)
 			if err != nil {
 				return s, err
 			}
@@ -105,8 +99,8 @@ func (d *decoder) system(g int) (s system, err error) {
 	return s, nil
 }
 
-func (b *Builder) addGroup(d *decoder, g int, shapes []*shape.Shape, tree *ledger.RecordTree) error {
-	sys, err := d.system(g)
+func (b *Builder) addGroup(rd *Reader, g int, shapes []*shape.Shape, tree *ledger.RecordTree) error {
+	sys, err := rd.system(g)
 	if err != nil {
 		return err
 	}
@@ -116,7 +110,7 @@ func (b *Builder) addGroup(d *decoder, g int, shapes []*shape.Shape, tree *ledge
 	var scratch [][room]byte
 	var raw []byte
 	r := &trailward.Record{Group: b.Group, Kind: b.Kind}
-	for i := range int(d.s.Meta.Groups[g].Rows) {
+	for i := range int(rd.Meta.Groups[g].Rows) {
 		k := sys.shape.int(i)
 		if k < 0 || k >= int64(len(shapes)) {
 			return fmt.Errorf("%w: record of an unknown shape", ErrDamaged)
@@ -131,7 +125,7 @@ func (b *Builder) addGroup(d *decoder, g int, shapes []*shape.Shape, tree *ledge
 				}
 				c, ok := cols[p]
 				if !ok {
-					if c, err = d.column(g, p, nil); err != nil {
+					if c, err = rd.column(g, p, nil); err != nil {
 						return err
 					}
 					cols[p] = c
@@ -145,13 +139,13 @@ func (b *Builder) addGroup(d *decoder, g int, shapes []*shape.Shape, tree *ledge
 		}
 		values = values[:0]
 		for h, c := range byShape[k] {
-			if s.Holes[h].Path != "" && (c == nil || c.at[i] < 0) || s.Holes[h].Path == "" && !s.Verbatim {
+			if s.Holes[h].Path != "" && !c.has(i) || s.Holes[h].Path == "" && !s.Verbatim {
 				return fmt.Errorf("%w: record without a value of its shape", ErrDamaged)
 			}
 			values = append(values, c.value(i, scratch[h][:]))
 		}
 		if s.Verbatim {
-			if sys.raw == nil || sys.raw.at[i] < 0 {
+			if !sys.raw.has(i) {
 				return fmt.Errorf("%w: record without its bytes", ErrDamaged)
 			}
 			raw = append(raw[:0], sys.raw.value(i, nil)...)
@@ -168,7 +162,7 @@ func (b *Builder) addGroup(d *decoder, g int, shapes []*shape.Shape, tree *ledge
 		}
 		r.Attrs = r.Attrs[:0]
 		for j, c := range sys.attrs {
-			if c.at[i] >= 0 {
+			if c.has(i) {
 				r.Attrs = append(r.Attrs, trailward.Attr{Name: sys.names[j], Value: string(c.value(i, nil))})
 			}
 		}

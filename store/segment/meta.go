@@ -3,6 +3,7 @@ package segment
 import (
 	"trailward"
 	"trailward/store/ledger"
+	"trailward/store/segment/parquet"
 )
 
 // Type is how a column stores its values.
@@ -27,6 +28,34 @@ type Field struct {
 	Filter [2]int64   `json:"b,omitzero"`  // offset and size, in the filters, of that of the column's values
 	Blocks bool       `json:"k,omitempty"` // it is one filter for each block of 2,048 rows
 	Chunks [][2]int64 `json:"o,omitempty"` // offset and size of its chunk in each row group
+	Index  [][2]int64 `json:"x,omitempty"` // and of the offset index of that
+	Raw    bool       `json:"r,omitempty"` // its pages are not compressed
+}
+
+// required reports whether every record has a value in the column.
+func (f *Field) required() bool {
+	switch f.Path {
+	case colTime, colArrival, colShape, colNanos:
+		return true
+	}
+	return false
+}
+
+// column returns how the column stands in the Parquet file.
+func (f *Field) column() parquet.Column {
+	c := parquet.Column{Name: f.Column, Type: parquet.Bytes, Optional: !f.required()}
+	switch f.Type {
+	case Int:
+		c.Type = parquet.Int64
+		if f.required() {
+			c.Type = parquet.Int32
+		}
+	case Time, Stamp:
+		c.Type, c.Micros = parquet.Int64, true
+	case Text, JSON:
+		c.Text = true
+	}
+	return c
 }
 
 // Internal reports whether the column serves to put records together only and

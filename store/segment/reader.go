@@ -11,13 +11,11 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/apache/arrow-go/v18/arrow/memory"
-	"github.com/apache/arrow-go/v18/parquet"
-	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/klauspost/compress/zstd"
 	"github.com/zeebo/xxh3"
 	"trailward"
 	"trailward/shape"
+	"trailward/store/segment/parquet"
 )
 
 // ErrDamaged is returned, wrapped, for a segment that is not what Write wrote.
@@ -32,18 +30,17 @@ type Reader struct {
 	r    io.ReaderAt
 	keys bloom // of natural keys
 	// The other filters are read when they are first asked for.
-	filtersAt   [2]int64
-	filtersOnce sync.Once
-	filters     bloom
-	filtersErr  error
+	filtersAt [2]int64
+	filtersMu sync.Mutex
+	filters   map[*Field]bloom
+
+	base   []int64        // the first row of each row group
+	byPath map[string]int // path → number of the field
 
 	shapesAt [2]int64
 	once     sync.Once
 	shapes   []*shape.Shape
 	shapeErr error
-
-	idleMu sync.Mutex
-	idle   *decoder // an open Parquet file that nobody uses
 
 	keysOnce sync.Once
 	keyRows  map[uint64][]int64
@@ -104,13 +101,33 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 	if err := s.keys.valid(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	for _, f := range s.Meta.Fields {
+	s.byPath = make(map[string]int, len(s.Meta.Fields))
+	at := int64(0)
+	for i, f := range s.Meta.Fields {
 		if f.Filter[0] < 0 || f.Filter[1] < 0 || f.Filter[0]+f.Filter[1] > n[1] || f.Filter[1]%bloomBlock != 0 {
 			return nil, fmt.Errorf("%w: filter does not fit", ErrDamaged)
 		}
-		if len(f.Chunks) != len(s.Meta.Groups) {
+		if len(f.Chunks) != len(s.Meta.Groups) || len(f.Index) != len(s.Meta.Groups) {
 			return nil, fmt.Errorf("%w: field without its chunks", ErrDamaged)
 		}
+		for _, places := range [][][2]int64{f.Chunks, f.Index} {
+			for _, c := range places {
+				if c[0] < 0 || c[1] < 0 || c[0] > n[3] || c[1] > n[3]-c[0] {
+					return nil, fmt.Errorf("%w: chunk does not fit", ErrDamaged)
+				}
+			}
+		}
+		s.byPath[f.Path] = i
+	}
+	for _, g := range s.Meta.Groups {
+		if g.Rows <= 0 || g.Rows > parquet.MaxRows {
+			return nil, fmt.Errorf("%w: row group of %d records", ErrDamaged, g.Rows)
+		}
+		s.base = append(s.base, at)
+		at += g.Rows
+	}
+	if at != s.Meta.Rows {
+		return nil, fmt.Errorf("%w: row groups make %d records of %d", ErrDamaged, at, s.Meta.Rows)
 	}
 	return s, nil
 }
@@ -187,25 +204,29 @@ func (s *Reader) loadShapes() ([]*shape.Shape, error) {
 }
 
 // filter returns the filter of a column's values, or nil.
-func (s *Reader) filter(f *Field) bloom {
+func (s *Reader) filter(f *Field) (bloom, error) {
 	if f.Filter[1] == 0 {
-		return nil
+		return nil, nil
 	}
-	s.filtersOnce.Do(func() {
-		s.filters = make(bloom, s.filtersAt[1])
-		_, s.filtersErr = s.r.ReadAt(s.filters, s.filtersAt[0])
-	})
-	if s.filtersErr != nil {
-		return nil
+	s.filtersMu.Lock()
+	defer s.filtersMu.Unlock()
+	b, ok := s.filters[f]
+	if !ok {
+		var err error
+		if b, err = s.bytes([2]int64{s.filtersAt[0] + f.Filter[0], f.Filter[1]}); err != nil {
+			return nil, err
+		}
+		if s.filters == nil {
+			s.filters = map[*Field]bloom{}
+		}
+		s.filters[f] = b
 	}
-	return s.filters[f.Filter[0] : f.Filter[0]+f.Filter[1]]
+	return b, nil
 }
 
 func (s *Reader) field(path string) *Field {
-	for i := range s.Meta.Fields {
-		if s.Meta.Fields[i].Path == path {
-			return &s.Meta.Fields[i]
-		}
+	if i, ok := s.byPath[path]; ok {
+		return &s.Meta.Fields[i]
 	}
 	return nil
 }
@@ -213,18 +234,18 @@ func (s *Reader) field(path string) *Field {
 // mayEqual reports whether a column may hold one of the values, as far as its
 // filter tells: yes where there is none. blocks, if not nil, are the first rows
 // of the only blocks that may.
-func (s *Reader) mayEqual(path string, values []string) (may bool, blocks []int) {
+func (s *Reader) mayEqual(path string, values []string) (may bool, blocks []int, err error) {
 	f := s.field(path)
 	if f == nil {
-		return false, nil
+		return false, nil, nil
 	}
-	b := s.filter(f)
+	b, err := s.filter(f)
 	if b == nil {
-		return true, nil
+		return true, nil, err
 	}
 	n := int(s.Meta.Rows)
 	if f.Blocks && len(b) != blockFilters(n) {
-		return true, nil
+		return false, nil, fmt.Errorf("%w: filter does not fit", ErrDamaged)
 	}
 	for _, v := range values {
 		h := xxh3.HashString(v)
@@ -240,73 +261,53 @@ func (s *Reader) mayEqual(path string, values []string) (may bool, blocks []int)
 		}
 	}
 	slices.Sort(blocks)
-	return may, blocks
+	return may, blocks, nil
 }
 
 // Picked is the values of some rows of a column.
-type Picked struct{ c *chunk }
+type Picked struct {
+	chunks []*chunk // by row picked; nil when the segment lacks the column
+	at     []int    // and which row of those picked in that chunk
+}
 
 // Value returns the value of the i-th row picked. buf is room for a number.
 func (p Picked) Value(i int, buf []byte) ([]byte, bool) {
-	if p.c == nil || p.c.at[i] < 0 {
+	if p.chunks == nil || !p.chunks[i].has(p.at[i]) {
 		return nil, false
 	}
-	return p.c.value(i, buf), true
+	return p.chunks[i].value(p.at[i], buf), true
 }
 
 // Pick reads the values of a few rows, which ascend, of some columns.
 func (s *Reader) Pick(paths []string, rows []int64) ([]Picked, error) {
 	out := make([]Picked, len(paths))
-	err := s.read(func(d *decoder) error {
-		for i, path := range paths {
-			if s.field(path) == nil {
+	for i, path := range paths {
+		if s.field(path) == nil {
+			continue
+		}
+		left := rows
+		for g, gr := range s.Meta.Groups {
+			var pick []int
+			for len(left) > 0 && left[0] < s.base[g]+gr.Rows {
+				pick = append(pick, int(left[0]-s.base[g]))
+				left = left[1:]
+			}
+			if len(pick) == 0 {
 				continue
 			}
-			all := &chunk{}
-			left := rows
-			for g, gr := range s.Meta.Groups {
-				var pick []int
-				for len(left) > 0 && left[0] < d.base[g]+gr.Rows {
-					pick = append(pick, int(left[0]-d.base[g]))
-					left = left[1:]
-				}
-				if len(pick) == 0 {
-					continue
-				}
-				c, err := d.column(g, path, pick)
-				if err != nil {
-					return err
-				}
-				all.join(c)
+			c, err := s.column(g, path, pick)
+			if err != nil {
+				return nil, err
 			}
-			out[i] = Picked{all}
+			for k := range pick {
+				out[i].chunks, out[i].at = append(out[i].chunks, c), append(out[i].at, k)
+			}
 		}
-		return nil
-	})
-	return out, err
-}
-
-// join adds the values of o behind those of c.
-func (c *chunk) join(o *chunk) {
-	if len(c.at) == 0 {
-		*c = *o
-		return
-	}
-	n, m := len(c.nums), len(c.data)
-	if o.ends != nil {
-		n = len(c.ends)
-	}
-	for _, at := range o.at {
-		if at >= 0 {
-			at += int32(n)
+		if len(left) > 0 {
+			return nil, fmt.Errorf("read segment: row %d does not exist", left[0])
 		}
-		c.at = append(c.at, at)
 	}
-	c.nums = append(c.nums, o.nums...)
-	c.data = append(c.data, o.data...)
-	for _, e := range o.ends {
-		c.ends = append(c.ends, m+e)
-	}
+	return out, nil
 }
 
 // Same reports whether the segment holds a record of the natural key that t
@@ -339,51 +340,48 @@ func (s *Reader) Same(t shape.Taken, same func(raw []byte) bool) (key, content b
 func (s *Reader) Streams() ([]string, error) {
 	var out []string
 	seen := map[string]bool{}
-	err := s.read(func(d *decoder) error {
-		for g := range s.Meta.Groups {
-			c, err := d.column(g, colStream, nil)
-			if err != nil {
-				return err
-			}
-			for i := range s.Meta.Groups[g].Rows {
-				if v := c.value(int(i), nil); !seen[string(v)] {
-					seen[string(v)] = true
-					out = append(out, string(v))
-				}
+	for g := range s.Meta.Groups {
+		c, err := s.column(g, colStream, nil)
+		if err != nil {
+			return nil, err
+		}
+		if c == nil || c.ints {
+			return nil, fmt.Errorf("%w: no streams", ErrDamaged)
+		}
+		for i := range c.Ends { // every entry of the dictionary occurs
+			if v := c.Entry(i); !seen[string(v)] {
+				seen[string(v)] = true
+				out = append(out, string(v))
 			}
 		}
-		return nil
-	})
-	return out, err
+	}
+	return out, nil
 }
 
 func (s *Reader) loadKeys() (map[uint64][]int64, error) {
 	out := make(map[uint64][]int64, s.Meta.Rows)
-	err := s.read(func(d *decoder) error {
-		var cols []*chunk
-		for g := range s.Meta.Groups {
-			cols = cols[:0]
-			for _, p := range s.Meta.KeyPaths {
-				c, err := d.column(g, p, nil)
-				if err != nil {
-					return err
-				}
-				cols = append(cols, c)
+	var cols []*chunk
+	for g := range s.Meta.Groups {
+		cols = cols[:0]
+		for _, p := range s.Meta.KeyPaths {
+			c, err := s.column(g, p, nil)
+			if err != nil {
+				return nil, err
 			}
-			parts := make([][]byte, len(cols))
-			for i := range s.Meta.Groups[g].Rows {
-				for k, c := range cols {
-					parts[k] = c.value(int(i), nil)
-				}
-				if parts[0] != nil {
-					h := hashKey(parts)
-					out[h] = append(out[h], d.base[g]+i)
-				}
+			cols = append(cols, c)
+		}
+		parts := make([][]byte, len(cols))
+		for i := range s.Meta.Groups[g].Rows {
+			for k, c := range cols {
+				parts[k] = c.value(int(i), nil)
+			}
+			if parts[0] != nil {
+				h := hashKey(parts)
+				out[h] = append(out[h], s.base[g]+i)
 			}
 		}
-		return nil
-	})
-	return out, err
+	}
+	return out, nil
 }
 
 // Records puts records together: those of the given rows, which ascend, or all
@@ -393,90 +391,28 @@ func (s *Reader) Records(rows []int64, fn func(row int64, r *trailward.Record) e
 	if err != nil {
 		return err
 	}
-	return s.read(func(d *decoder) error {
-		for g, gr := range s.Meta.Groups {
-			var pick []int // rows within the group; nil means all
-			if rows != nil {
-				for len(rows) > 0 && rows[0] < d.base[g]+gr.Rows {
-					if rows[0] < d.base[g] {
-						return fmt.Errorf("read segment: rows out of order")
-					}
-					pick = append(pick, int(rows[0]-d.base[g]))
-					rows = rows[1:]
+	for g, gr := range s.Meta.Groups {
+		var pick []int // rows within the group; nil means all
+		if rows != nil {
+			for len(rows) > 0 && rows[0] < s.base[g]+gr.Rows {
+				if rows[0] < s.base[g] {
+					return fmt.Errorf("read segment: rows out of order")
 				}
-				if len(pick) == 0 {
-					continue
-				}
+				pick = append(pick, int(rows[0]-s.base[g]))
+				rows = rows[1:]
 			}
-			if err := d.group(g, pick, shapes, fn); err != nil {
-				return err
+			if len(pick) == 0 {
+				continue
 			}
 		}
-		if len(rows) > 0 {
-			return fmt.Errorf("read segment: row %d does not exist", rows[0])
-		}
-		return nil
-	})
-}
-
-// read calls fn with an open Parquet file, which nobody else uses meanwhile.
-// The library panics on some damaged input; that is an error here.
-func (s *Reader) read(fn func(*decoder) error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", ErrDamaged, p)
-		}
-	}()
-	s.idleMu.Lock()
-	d := s.idle
-	s.idle = nil
-	s.idleMu.Unlock()
-	if d == nil {
-		if d, err = s.openFile(); err != nil {
+		if err := s.group(g, pick, shapes, fn); err != nil {
 			return err
 		}
 	}
-	if err := fn(d); err != nil {
-		return err
+	if len(rows) > 0 {
+		return fmt.Errorf("read segment: row %d does not exist", rows[0])
 	}
-	s.idleMu.Lock()
-	s.idle = d // one is enough: reading at once is rare, opening takes a moment only
-	s.idleMu.Unlock()
 	return nil
-}
-
-func (s *Reader) openFile() (*decoder, error) {
-	// Without buffered streams the library reads a whole column chunk to get at
-	// one page of it.
-	props := parquet.NewReaderProperties(memory.DefaultAllocator)
-	props.BufferedStreamEnabled, props.BufferSize = true, 64<<10
-	pf, err := file.NewParquetReader(io.NewSectionReader(s.r, 0, s.Meta.ParquetSize), file.WithReadProps(props))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
-	if pf.NumRowGroups() != len(s.Meta.Groups) || pf.MetaData().Schema.NumColumns() != len(s.Meta.Fields) {
-		return nil, fmt.Errorf("%w: Parquet footer does not fit the meta data", ErrDamaged)
-	}
-	d := &decoder{s: s, pf: pf, byPath: make(map[string]int, len(s.Meta.Fields))}
-	for i, f := range s.Meta.Fields {
-		d.byPath[f.Path] = i
-	}
-	at := int64(0)
-	for g, gr := range s.Meta.Groups {
-		if pf.RowGroup(g).NumRows() != gr.Rows {
-			return nil, fmt.Errorf("%w: row group does not fit the meta data", ErrDamaged)
-		}
-		d.base = append(d.base, at)
-		at += gr.Rows
-	}
-	return d, nil
-}
-
-type decoder struct {
-	s      *Reader
-	pf     *file.Reader
-	byPath map[string]int
-	base   []int64 // the first row of each row group
 }
 
 // few is up to how many rows of a row group are sought one by one.
@@ -484,134 +420,133 @@ const few = 48
 
 // chunk is the values of one column in one row group, or of the picked rows.
 type chunk struct {
-	nums   []int64
-	digits int // of stamps; -1 for integers
-	data   []byte
-	ends   []int // of each value in data; nil for integers
-	at     []int32
+	*parquet.Values
+	digits int     // of stamps; -1 for integers
+	ints   bool    // the values are Nums
+	at     []int32 // of the picked rows: Values' value, or -1; nil when they are all rows
 }
+
+// index returns which value row i has, or -1.
+func (c *chunk) index(i int) int {
+	if c.at != nil {
+		return int(c.at[i])
+	}
+	if c.At != nil {
+		return int(c.At[i])
+	}
+	return i
+}
+
+func (c *chunk) has(i int) bool { return c != nil && c.index(i) >= 0 }
 
 // value returns the value of row i, or nil. buf is room for a number.
 func (c *chunk) value(i int, buf []byte) []byte {
-	if c == nil || c.at[i] < 0 {
+	if c == nil {
 		return nil
 	}
-	v := c.at[i]
-	if c.ends == nil {
-		if c.digits >= 0 {
-			return appendStamp(buf[:0], c.nums[v], c.digits)
-		}
-		return appendInt(buf[:0], c.nums[v])
+	v := c.index(i)
+	switch {
+	case v < 0:
+		return nil
+	case !c.ints:
+		return c.Text(v)
+	case c.digits >= 0:
+		return appendStamp(buf[:0], c.Nums[v], c.digits)
 	}
-	from := 0
-	if v > 0 {
-		from = c.ends[v-1]
-	}
-	return c.data[from:c.ends[v]:c.ends[v]]
+	return appendInt(buf[:0], c.Nums[v])
 }
 
-func (c *chunk) int(i int) int64 { return c.nums[c.at[i]] }
+// int returns the integer of row i in a column that every record has.
+func (c *chunk) int(i int) int64 { return c.Nums[c.index(i)] }
 
-// column decodes a column of a row group: every row, or those picked. It
-// returns nil when the segment has no such column.
-func (d *decoder) column(g int, path string, pick []int) (*chunk, error) {
-	i, ok := d.byPath[path]
-	if !ok {
+// column decodes a column of a row group: every row, or those picked, which
+// ascend. It returns nil when the segment has no such column.
+func (s *Reader) column(g int, path string, pick []int) (*chunk, error) {
+	f := s.field(path)
+	if f == nil {
 		return nil, nil
 	}
-	cr, err := d.pf.RowGroup(g).Column(i)
-	if err != nil {
-		return nil, fmt.Errorf("%w: column %d: %w", ErrDamaged, i, err)
-	}
-	c := &chunk{digits: -1}
-	if f := &d.s.Meta.Fields[i]; f.Type == Stamp {
+	c := &chunk{digits: -1, ints: f.column().Type != parquet.Bytes}
+	if f.Type == Stamp {
 		c.digits = f.Digits
 	}
-	if _, ok := cr.(*file.ByteArrayColumnChunkReader); ok {
-		c.ends = []int{}
-	}
+	var err error
 	if pick == nil {
-		n := d.s.Meta.Groups[g].Rows
-		c.at = make([]int32, 0, n)
-		err = d.run(cr, c, n)
-	} else {
-		for k := 0; k < len(pick) && err == nil; {
-			to := k + 1
-			for to < len(pick) && pick[to] == pick[to-1]+1 {
-				to++
-			}
-			if err = cr.(interface{ SeekToRow(int64) error }).SeekToRow(int64(pick[k])); err == nil {
-				err = d.run(cr, c, int64(to-k))
-			}
-			k = to
+		var b []byte
+		if b, err = s.bytes(f.Chunks[g]); err == nil {
+			c.Values, err = parquet.Decode(b, f.column(), !f.Raw, int(s.Meta.Groups[g].Rows))
 		}
+	} else {
+		c.Values, c.at, err = s.pages(f, g, pick)
+	}
+	if errors.Is(err, parquet.ErrDamaged) {
+		err = fmt.Errorf("%w: column %s: %w", ErrDamaged, f.Column, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: column %d: %w", ErrDamaged, i, err)
+		return nil, err
 	}
 	return c, nil
 }
 
-// run decodes the next n rows of cr into c.
-func (d *decoder) run(cr file.ColumnChunkReader, c *chunk, n int64) error {
-	const batch = 4096
-	var defs [batch]int16
-	optional := cr.Descriptor().MaxDefinitionLevel() > 0
-	for n > 0 {
-		want := min(n, batch)
-		var total int64
-		var got int
-		var err error
-		switch cr := cr.(type) {
-		case *file.Int64ColumnChunkReader:
-			var v [batch]int64
-			total, got, err = cr.ReadBatch(want, v[:], defs[:], nil)
-			c.nums = append(c.nums, v[:got]...)
-		case *file.Int32ColumnChunkReader:
-			var v [batch]int32
-			total, got, err = cr.ReadBatch(want, v[:], defs[:], nil)
-			for _, x := range v[:got] {
-				c.nums = append(c.nums, int64(x))
-			}
-		case *file.ByteArrayColumnChunkReader:
-			var v [batch]parquet.ByteArray
-			total, got, err = cr.ReadBatch(want, v[:], defs[:], nil)
-			for _, x := range v[:got] {
-				c.data = append(c.data, x...)
-				c.ends = append(c.ends, len(c.data))
-			}
-		default:
-			return fmt.Errorf("unexpected physical type %v", cr.Type())
-		}
-		if err != nil {
-			return err
-		}
-		if total == 0 {
-			return io.ErrUnexpectedEOF
-		}
-		next := int32(len(c.nums) - got)
-		if c.ends != nil {
-			next = int32(len(c.ends) - got)
-		}
-		for _, def := range defs[:total] {
-			if !optional || def > 0 {
-				c.at = append(c.at, next)
-				next++
-			} else {
-				c.at = append(c.at, -1)
-			}
-		}
-		n -= total
+func (s *Reader) bytes(place [2]int64) ([]byte, error) {
+	b := make([]byte, place[1])
+	if _, err := s.r.ReadAt(b, place[0]); err != nil {
+		return nil, fmt.Errorf("read segment: %w", err)
 	}
-	return nil
+	return b, nil
 }
 
-func (d *decoder) group(g int, pick []int, shapes []*shape.Shape, fn func(int64, *trailward.Record) error) error {
+// pages decodes the pages of a chunk that have the picked rows.
+func (s *Reader) pages(f *Field, g int, pick []int) (*parquet.Values, []int32, error) {
+	rows := s.Meta.Groups[g].Rows
+	b, err := s.bytes(f.Index[g])
+	if err != nil {
+		return nil, nil, err
+	}
+	index, err := parquet.DecodeIndex(b, parquet.Chunk{Offset: f.Chunks[g][0], Size: f.Chunks[g][1]}, rows)
+	if err != nil {
+		return nil, nil, err
+	}
+	if b, err = s.bytes([2]int64{f.Chunks[g][0], index[0].Offset - f.Chunks[g][0]}); err != nil {
+		return nil, nil, err
+	}
+	p, err := parquet.NewPicker(b, f.column(), !f.Raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	at := make([]int32, len(pick))
+	var values *parquet.Values
+	page, first := -1, 0
+	for i, row := range pick {
+		if k := parquet.PageOf(index, int64(row)); k != page {
+			page = k
+			if b, err = s.bytes([2]int64{index[k].Offset, index[k].Size}); err != nil {
+				return nil, nil, err
+			}
+			if values, first, err = p.Page(b, rows); err != nil {
+				return nil, nil, err
+			}
+		}
+		n := first + row - int(index[page].FirstRow)
+		if n >= p.Rows() {
+			return nil, nil, fmt.Errorf("%w: row %d is not in its page", parquet.ErrDamaged, row)
+		}
+		at[i] = int32(n)
+		if values.At != nil {
+			at[i] = values.At[n]
+		}
+	}
+	// A later page may have been the first with a row that has no value; then
+	// the numbers above are still right, as every row before has one.
+	return values, at, nil
+}
+
+func (s *Reader) group(g int, pick []int, shapes []*shape.Shape, fn func(int64, *trailward.Record) error) error {
 	sought := pick
 	if len(pick) > few {
 		sought = nil // cheaper to decode the whole row group
 	}
-	col := func(path string) (*chunk, error) { return d.column(g, path, sought) }
+	col := func(path string) (*chunk, error) { return s.column(g, path, sought) }
 	sh, err := col(colShape)
 	if err != nil {
 		return err
@@ -644,7 +579,7 @@ func (d *decoder) group(g int, pick []int, shapes []*shape.Shape, fn func(int64,
 		c    *chunk
 	}
 	var attrs []attr
-	for _, f := range d.s.Meta.Fields {
+	for _, f := range s.Meta.Fields {
 		if name, ok := strings.CutPrefix(f.Path, AttrPrefix); ok {
 			c, err := col(f.Path)
 			if err != nil {
@@ -664,30 +599,29 @@ func (d *decoder) group(g int, pick []int, shapes []*shape.Shape, fn func(int64,
 	}
 	n := len(pick)
 	if pick == nil {
-		n = int(d.s.Meta.Groups[g].Rows)
+		n = int(s.Meta.Groups[g].Rows)
 	}
 	var values [][]byte
 	var scratch [][room]byte
 	var raw []byte
-	r := &trailward.Record{Group: d.s.Meta.Group, Kind: d.s.Meta.Kind}
+	r := &trailward.Record{Group: s.Meta.Group, Kind: s.Meta.Kind}
 	for i := range n {
 		at := rowsIn(i)
 		k := sh.int(at)
 		if k < 0 || k >= int64(len(shapes)) {
 			return fmt.Errorf("%w: record of an unknown shape", ErrDamaged)
 		}
-		s := shapes[k]
-		if s.Verbatim {
-			v := raws.value(at, nil)
-			if v == nil && (raws == nil || raws.at[at] < 0) {
+		sp := shapes[k]
+		if sp.Verbatim {
+			if !raws.has(at) {
 				return fmt.Errorf("%w: record without its bytes", ErrDamaged)
 			}
-			raw = append(raw[:0], v...)
+			raw = append(raw[:0], raws.value(at, nil)...)
 		} else {
 			if byShape[k] == nil {
-				cs := make([]*chunk, len(s.Holes))
-				for h := range s.Holes {
-					p := s.Holes[h].Path
+				cs := make([]*chunk, len(sp.Holes))
+				for h := range sp.Holes {
+					p := sp.Holes[h].Path
 					c, ok := cols[p]
 					if !ok {
 						if c, err = col(p); err != nil {
@@ -700,16 +634,16 @@ func (d *decoder) group(g int, pick []int, shapes []*shape.Shape, fn func(int64,
 				byShape[k] = cs
 			}
 			values = values[:0]
-			for len(scratch) < len(s.Holes) {
+			for len(scratch) < len(sp.Holes) {
 				scratch = append(scratch, [room]byte{})
 			}
 			for h, c := range byShape[k] {
-				if c == nil || c.at[at] < 0 {
+				if !c.has(at) {
 					return fmt.Errorf("%w: record without a value of its shape", ErrDamaged)
 				}
 				values = append(values, c.value(at, scratch[h][:]))
 			}
-			raw = s.Append(raw[:0], values)
+			raw = sp.Append(raw[:0], values)
 		}
 		r.Raw = raw
 		r.Time, r.Arrival = tm.int(at)*1000, ar.int(at)*1000
@@ -721,13 +655,13 @@ func (d *decoder) group(g int, pick []int, shapes []*shape.Shape, fn func(int64,
 		}
 		r.Attrs = r.Attrs[:0]
 		for _, a := range attrs {
-			if a.c.at[at] >= 0 {
+			if a.c.has(at) {
 				r.Attrs = append(r.Attrs, trailward.Attr{Name: a.name, Value: string(a.c.value(at, nil))})
 			}
 		}
-		row := d.base[g] + int64(i)
+		row := s.base[g] + int64(i)
 		if pick != nil {
-			row = d.base[g] + int64(pick[i])
+			row = s.base[g] + int64(pick[i])
 		}
 		if err := fn(row, r); err != nil {
 			return err

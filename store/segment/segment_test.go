@@ -394,7 +394,7 @@ func FuzzStamp(f *testing.F) {
 }
 
 // benchLines reads the load generator's output that BENCH_AUDIT or BENCH_FLOW names.
-func benchLines(b *testing.B, env string) [][]byte {
+func benchLines(b testing.TB, env string) [][]byte {
 	name := os.Getenv(env)
 	if name == "" {
 		b.Skipf("%s is not set: write one with ../shared/bench/gen", env)

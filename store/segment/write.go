@@ -6,18 +6,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strings"
 
-	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/memory"
-	"github.com/apache/arrow-go/v18/parquet"
-	"github.com/apache/arrow-go/v18/parquet/compress"
-	"github.com/apache/arrow-go/v18/parquet/file"
-	"github.com/apache/arrow-go/v18/parquet/schema"
 	"github.com/klauspost/compress/zstd"
 	"github.com/zeebo/xxh3"
+
+	"trailward/store/segment/parquet"
 )
 
 // Options of [Builder.Write].
@@ -33,7 +29,7 @@ type Options struct {
 const rowGroup = 128 << 10
 
 // version is that of the format; it is in the trailer.
-const version = 1
+const version = 2
 
 const trailerMagic = "TWSEGMENT"
 
@@ -175,6 +171,7 @@ type writePlan struct {
 	m      *Meta
 	fixed  []int64column
 	texts  []*column
+	delta  []bool         // by text: its integers are written as differences
 	number map[string]int // path → number of its field in Meta.Fields
 }
 
@@ -242,6 +239,7 @@ func (b *Builder) plan(m *Meta) *writePlan {
 		case c == b.raws:
 			f.Type = Bytes
 		}
+		p.delta = append(p.delta, c.form == asTimes || c.form == asInts && !c.repeats())
 		p.number[c.path] = len(m.Fields)
 		m.Fields = append(m.Fields, f)
 	}
@@ -257,82 +255,26 @@ func floorMicro(ns int64) int64 {
 }
 
 func (p *writePlan) write(w io.Writer, opt Options) error {
-	props := []parquet.WriterProperty{
-		parquet.WithCreatedBy("trailward"), parquet.WithVersion(parquet.V2_LATEST), parquet.WithDataPageVersion(parquet.DataPageV1),
-		parquet.WithStats(true), parquet.WithMaxStatsSize(64), parquet.WithPageIndexEnabled(true),
-		parquet.WithDictionaryPageSizeLimit(4 << 20), parquet.WithDataPageSize(64 << 10), parquet.WithDictionaryDefault(true),
+	cols := make([]parquet.Column, len(p.m.Fields))
+	for i := range p.m.Fields {
+		cols[i] = p.m.Fields[i].column()
 	}
-	if opt.Fast {
-		props = append(props, parquet.WithCompression(compress.Codecs.Uncompressed))
-	} else {
-		props = append(props, parquet.WithCompression(compress.Codecs.Zstd), parquet.WithCompressionLevel(3))
-	}
-	var nodes schema.FieldList
-	for i, f := range p.m.Fields {
-		var n schema.Node
-		var err error
-		switch {
-		case i < len(p.fixed) && p.fixed[i].time:
-			n, err = schema.NewPrimitiveNodeLogical(f.Column, parquet.Repetitions.Required, schema.NewTimestampLogicalType(false, schema.TimeUnitMicros), parquet.Types.Int64, 0, -1)
-			props = append(props, parquet.WithDictionaryFor(f.Column, false), parquet.WithEncodingFor(f.Column, parquet.Encodings.DeltaBinaryPacked))
-		case i < len(p.fixed):
-			n = schema.NewInt32Node(f.Column, parquet.Repetitions.Required, -1)
-		case f.Type == Int:
-			n = schema.NewInt64Node(f.Column, parquet.Repetitions.Optional, -1)
-			if c := p.texts[i-len(p.fixed)]; !c.repeats() {
-				props = append(props, parquet.WithDictionaryFor(f.Column, false), parquet.WithEncodingFor(f.Column, parquet.Encodings.DeltaBinaryPacked))
-			}
-		case f.Type == Stamp:
-			n, err = schema.NewPrimitiveNodeLogical(f.Column, parquet.Repetitions.Optional, schema.NewTimestampLogicalType(false, schema.TimeUnitMicros), parquet.Types.Int64, 0, -1)
-			props = append(props, parquet.WithDictionaryFor(f.Column, false), parquet.WithEncodingFor(f.Column, parquet.Encodings.DeltaBinaryPacked))
-		case f.Type == Bytes:
-			n = schema.NewByteArrayNode(f.Column, parquet.Repetitions.Optional, -1)
-			props = append(props, parquet.WithDictionaryFor(f.Column, false), parquet.WithStatsFor(f.Column, false))
-		default:
-			n, err = schema.NewPrimitiveNodeLogical(f.Column, parquet.Repetitions.Optional, schema.StringLogicalType{}, parquet.Types.ByteArray, 0, -1)
-			if c := p.texts[i-len(p.fixed)]; c.form != asDict {
-				props = append(props, parquet.WithDictionaryFor(f.Column, false), parquet.WithEncodingFor(f.Column, parquet.Encodings.Plain))
-			}
-		}
-		if err != nil {
-			return err
-		}
-		nodes = append(nodes, n)
-	}
-	root, err := schema.NewGroupNode("trailward", parquet.Repetitions.Required, nodes, -1)
-	if err != nil {
-		return err
-	}
-	pw, err := file.NewParquetWriterWithError(w, root, file.WithWriterProps(parquet.NewWriterProperties(props...)))
-	if err != nil {
-		return err
-	}
-	cursors := make([]int, len(p.texts)) // the next value of each column, when the rows are in order
+	pw := parquet.NewWriter(w, cols, !opt.Fast)
+	var g gatherer
 	for from := 0; from < p.b.rows; from += rowGroup {
-		to := min(from+rowGroup, p.b.rows)
-		if err := p.group(pw, from, to, cursors); err != nil {
+		if err := p.group(pw, &g, from, min(from+rowGroup, p.b.rows)); err != nil {
 			return err
 		}
 	}
 	if err := pw.Close(); err != nil {
 		return err
 	}
-	md, err := pw.FileMetadata()
-	if err != nil {
-		return err
-	}
-	for g := range md.NumRowGroups() {
-		rg := md.RowGroup(g)
-		for c := range rg.NumColumns() {
-			cc, err := rg.ColumnChunk(c)
-			if err != nil {
-				return err
-			}
-			off := cc.DataPageOffset()
-			if cc.HasDictionaryPage() {
-				off = min(off, cc.DictionaryPageOffset())
-			}
-			p.m.Fields[c].Chunks = append(p.m.Fields[c].Chunks, [2]int64{off, cc.TotalCompressedSize()})
+	for g := range pw.Groups() {
+		for i, c := range pw.Chunks(g) {
+			f := &p.m.Fields[i]
+			f.Chunks = append(f.Chunks, [2]int64{c.Offset, c.Size})
+			f.Index = append(f.Index, [2]int64{c.IndexOffset, c.IndexSize})
+			f.Raw = !c.Compressed // of all chunks alike
 		}
 	}
 	return nil
@@ -358,156 +300,106 @@ func (p *writePlan) row(i int) int {
 	return int(p.order[i])
 }
 
-func (p *writePlan) group(pw *file.Writer, from, to int, cursors []int) error {
-	rg, err := pw.AppendRowGroupChecked()
-	if err != nil {
-		return err
-	}
-	g := Group{Rows: int64(to - from), FirstTime: p.b.times[p.row(from)], LastTime: p.b.times[p.row(to-1)]}
-	p.m.Groups = append(p.m.Groups, g)
-	nums := make([]int64, 0, to-from)
-	var small []int32
+// gatherer holds what a column's values are gathered in when the rows are out
+// of order.
+type gatherer struct {
+	nums   []int64
+	idx    []uint32
+	places []int32 // row of the builder → value + 1
+}
+
+func (p *writePlan) group(pw *parquet.Writer, g *gatherer, from, to int) error {
+	p.m.Groups = append(p.m.Groups, Group{Rows: int64(to - from), FirstTime: p.b.times[p.row(from)], LastTime: p.b.times[p.row(to-1)]})
+	pw.BeginGroup(to - from)
 	for _, f := range p.fixed {
-		cw, err := rg.NextColumn()
-		if err != nil {
-			return err
-		}
-		nums, small = nums[:0], small[:0]
+		g.nums = g.nums[:0]
 		for i := from; i < to; i++ {
-			if f.small {
-				small = append(small, int32(f.at(p.row(i))))
-			} else {
-				nums = append(nums, f.at(p.row(i)))
-			}
+			g.nums = append(g.nums, f.at(p.row(i)))
 		}
-		if f.small {
-			_, err = cw.(*file.Int32ColumnChunkWriter).WriteBatch(small, nil, nil)
-		} else {
-			_, err = cw.(*file.Int64ColumnChunkWriter).WriteBatch(nums, nil, nil)
-		}
-		if err != nil {
-			return err
-		}
-		if err := cw.Close(); err != nil {
+		if err := pw.Ints(g.nums, parquet.Rows{N: to - from}, f.time); err != nil {
 			return err
 		}
 	}
-	var places []int32 // of the present column, by row of the group: which value, or -1
-	var index []int32  // row → value + 1, for the present column, when the rows are out of order
-	defs := make([]int16, to-from)
 	for k, c := range p.texts {
-		places = places[:0]
-		switch {
-		case c.rows == nil: // a value for each of the first c.n rows
-			for i := from; i < to; i++ {
-				if r := p.row(i); r < c.n {
-					places = append(places, int32(r))
-				} else {
-					places = append(places, -1)
-				}
-			}
-		case p.order == nil:
-			v := cursors[k]
-			for i := from; i < to; i++ {
-				if v < c.n && int(c.rows[v]) == i {
-					places = append(places, int32(v))
-					v++
-				} else {
-					places = append(places, -1)
-				}
-			}
-			cursors[k] = v
-		default:
-			if index == nil {
-				index = make([]int32, p.b.rows)
-			}
-			clear(index)
-			for v, r := range c.rows {
-				index[r] = int32(v) + 1
-			}
-			for i := from; i < to; i++ {
-				places = append(places, index[p.row(i)]-1)
-			}
+		var err error
+		if p.order == nil {
+			err = p.inOrder(pw, k, c, from, to)
+		} else {
+			err = p.outOfOrder(pw, g, k, c, from, to)
 		}
-		for i, v := range places {
-			defs[i] = 1 + int16(v>>31) // 0 for -1, else 1
-		}
-		cw, err := rg.NextColumn()
 		if err != nil {
-			return err
-		}
-		if err := c.write(cw, places, defs); err != nil {
 			return fmt.Errorf("column %d: %w", k, err)
 		}
-		if err := cw.Close(); err != nil {
-			return err
-		}
 	}
-	return rg.Close()
+	return nil
 }
 
-// write writes the values in the given places, -1 standing for none, as one
-// column chunk.
-func (c *column) write(cw file.ColumnChunkWriter, places []int32, defs []int16) error {
+// inOrder writes a chunk of the column out of the rows as they stand.
+func (p *writePlan) inOrder(pw *parquet.Writer, k int, c *column, from, to int) error {
+	rows := parquet.Rows{N: to - from, Base: int32(from)}
+	v, end := min(from, c.n), min(to, c.n)
+	switch {
+	case c.rows != nil:
+		v, _ = slices.BinarySearch(c.rows, int32(from))
+		end, _ = slices.BinarySearch(c.rows, int32(to))
+		rows.At = c.rows[v:end]
+	case end-v < to-from: // the first ones have a value
+		rows.At = make([]int32, 0, end-v)
+		for i := v; i < end; i++ {
+			rows.At = append(rows.At, int32(i))
+		}
+	}
 	switch c.form {
 	case asInts, asTimes:
-		nums := make([]int64, 0, len(places))
-		for _, v := range places {
-			if v >= 0 {
-				nums = append(nums, c.nums[v])
-			}
-		}
-		_, err := cw.(*file.Int64ColumnChunkWriter).WriteBatch(nums, defs, nil)
-		return err
-	case asText:
-		texts := make([]parquet.ByteArray, 0, len(places))
-		for _, v := range places {
-			if v >= 0 {
-				texts = append(texts, c.at(int(v), nil))
-			}
-		}
-		_, err := cw.(*file.ByteArrayColumnChunkWriter).WriteBatch(texts, defs, nil)
-		return err
+		return pw.Ints(c.nums[v:end], rows, p.delta[k])
+	case asDict:
+		return pw.Dict(len(c.dict.ends), c.dict.value, c.idx[v:end], rows)
 	}
-	// The chunk's dictionary has the entries that occur in it, in order of
-	// occurrence. They are known to be distinct, so the library need not hash.
-	local := make([]int32, len(c.dict.ends)) // number in the chunk's dictionary + 1
-	entries := array.NewBinaryBuilder(memory.DefaultAllocator, arrow.BinaryTypes.Binary)
-	defer entries.Release()
-	nums := array.NewInt32Builder(memory.DefaultAllocator)
-	defer nums.Release()
-	nums.Reserve(len(places))
-	nulls := 0
-	for _, v := range places {
-		if v < 0 {
-			nums.UnsafeAppendBoolToBitmap(false)
-			nulls++
-			continue
-		}
-		i := c.idx[v]
-		if local[i] == 0 {
-			entries.Append(c.dict.value(i))
-			local[i] = int32(entries.Len())
-		}
-		nums.UnsafeAppend(local[i] - 1)
-	}
-	values := entries.NewBinaryArray()
-	defer values.Release()
-	indices := nums.NewInt32Array()
-	defer indices.Release()
-	w := cw.(*file.ByteArrayColumnChunkWriter)
-	if err := w.CurrentEncoder().(dictPutter).PutDictionary(values); err != nil {
-		return err
-	}
-	if st := w.PageStatistics(); st != nil {
-		st.IncNulls(int64(nulls))
-		st.IncNumValues(int64(len(places) - nulls))
-		if err := st.UpdateFromArrow(values, false); err != nil {
-			return err
-		}
-	}
-	return w.WriteDictIndices(indices, defs, nil)
+	return pw.Plain(end-v, func(i int) []byte { return c.at(v+i, nil) }, rows, c != p.b.raws)
 }
 
-// dictPutter is what the library's dictionary encoders have.
-type dictPutter interface{ PutDictionary(arrow.Array) error }
+// outOfOrder writes a chunk of the column out of rows in another order.
+func (p *writePlan) outOfOrder(pw *parquet.Writer, g *gatherer, k int, c *column, from, to int) error {
+	if c.rows != nil {
+		if g.places == nil {
+			g.places = make([]int32, p.b.rows)
+		}
+		clear(g.places)
+		for v, r := range c.rows {
+			g.places[r] = int32(v) + 1
+		}
+	}
+	at := make([]int32, 0, to-from)
+	var values []int32
+	for i := from; i < to; i++ {
+		v := int32(p.row(i))
+		if c.rows != nil {
+			v = g.places[v] - 1
+		} else if int(v) >= c.n {
+			v = -1
+		}
+		if v >= 0 {
+			at = append(at, int32(i))
+			values = append(values, v)
+		}
+	}
+	rows := parquet.Rows{N: to - from, Base: int32(from), At: at}
+	if len(at) == to-from {
+		rows.At = nil
+	}
+	switch c.form {
+	case asInts, asTimes:
+		g.nums = g.nums[:0]
+		for _, v := range values {
+			g.nums = append(g.nums, c.nums[v])
+		}
+		return pw.Ints(g.nums, rows, p.delta[k])
+	case asDict:
+		g.idx = g.idx[:0]
+		for _, v := range values {
+			g.idx = append(g.idx, c.idx[v])
+		}
+		return pw.Dict(len(c.dict.ends), c.dict.value, g.idx, rows)
+	}
+	return pw.Plain(len(values), func(i int) []byte { return c.at(int(values[i]), nil) }, rows, c != p.b.raws)
+}

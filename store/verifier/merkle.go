@@ -1,6 +1,9 @@
 package verifier
 
 import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/sha256"
 	"encoding/binary"
 	"math/bits"
@@ -111,35 +114,54 @@ func climb(leaf ledger.Hash, n, size uint64, path []ledger.Hash) (root ledger.Ha
 // subtreeRows is how many records a subtree has whose root is stored.
 const subtreeRows = 1024
 
-// recordSalt is the salt of one record.
-func recordSalt(segment [32]byte, row int64) [32]byte {
-	b := append([]byte{2}, segment[:]...)
-	return sha256.Sum256(binary.BigEndian.AppendUint64(b, uint64(row)))
+// saltSize is the size of a record's salt, in bytes.
+const saltSize = 16
+
+// salter makes the salts of a segment's records.
+type salter struct{ block cipher.Block }
+
+func newSalter(segment [32]byte) (salter, error) {
+	block, err := aes.NewCipher(segment[:])
+	return salter{block}, err
+}
+
+// of is the salt of the record in a row.
+func (s salter) of(row int64) (salt [saltSize]byte) {
+	plain := binary.BigEndian.AppendUint64(make([]byte, saltSize-8, saltSize), uint64(row))
+	s.block.Encrypt(salt[:], plain)
+	return salt
 }
 
 // leafer computes leaves of records, with a buffer of its own.
-type leafer struct{ buf []byte }
-
-// leaf is the leaf of a record with its own salt.
-func (l *leafer) leaf(salt [32]byte, r *trailward.Record) ledger.Hash {
-	sum := sha256.Sum256(r.Raw)
-	return l.sealed(salt, r, sum)
+type leafer struct {
+	buf  []byte
+	last []byte // what the latest origin was made of
+	hash [32]byte
 }
 
-// sealed is leaf with the hash of the record's bytes.
-func (l *leafer) sealed(salt [32]byte, r *trailward.Record, sum [32]byte) ledger.Hash {
-	number := func(v int64) { l.buf = binary.BigEndian.AppendUint64(l.buf, uint64(v)) }
+// leaf is the leaf of a record with its own salt.
+func (l *leafer) leaf(salt [saltSize]byte, r *trailward.Record) ledger.Hash {
+	sum := sha256.Sum256(r.Raw)
+	origin := l.origin(r)
+	l.buf = append(l.buf[:0], 0, 2)
+	l.buf = append(l.buf, salt[:]...)
+	l.buf = append(l.buf, origin[:]...)
+	l.buf = binary.BigEndian.AppendUint64(l.buf, uint64(r.Time))
+	l.buf = binary.BigEndian.AppendUint64(l.buf, uint64(micros(r.Arrival)))
+	l.buf = append(l.buf, sum[:]...)
+	return sha256.Sum256(l.buf)
+}
+
+// origin is the hash of all that says where a record is from.
+func (l *leafer) origin(r *trailward.Record) [32]byte {
 	text := func(s string) {
 		l.buf = binary.BigEndian.AppendUint32(l.buf, uint32(len(s)))
 		l.buf = append(l.buf, s...)
 	}
-	l.buf = append(l.buf[:0], 0, 1)
-	l.buf = append(l.buf, salt[:]...)
+	l.buf = append(l.buf[:0], 2)
 	text(r.Group)
 	text(string(r.Kind))
 	text(r.Stream)
-	number(r.Time)
-	number(micros(r.Arrival))
 	attrs := r.Attrs
 	if len(attrs) > 1 {
 		attrs = append([]trailward.Attr(nil), attrs...)
@@ -155,8 +177,11 @@ func (l *leafer) sealed(salt [32]byte, r *trailward.Record, sum [32]byte) ledger
 		text(a.Name)
 		text(a.Value)
 	}
-	l.buf = append(l.buf, sum[:]...)
-	return sha256.Sum256(l.buf)
+	if !bytes.Equal(l.buf, l.last) {
+		l.last = append(l.last[:0], l.buf...)
+		l.hash = sha256.Sum256(l.buf)
+	}
+	return l.hash
 }
 
 // micros is nanoseconds as microseconds, rounded down.

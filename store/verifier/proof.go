@@ -19,7 +19,7 @@ import (
 )
 
 // ProofFormat is the first member of every printed proof.
-const ProofFormat = "trailward record proof 1"
+const ProofFormat = "trailward record proof 2"
 
 // Discloses says what a proof gives away.
 const Discloses = "the record; the salt of its leaf, with which guesses of this record, and of no other, can be tested; " +
@@ -36,7 +36,7 @@ const MaxProofBytes = 192 << 20
 type RecordProof struct {
 	Format       string       `json:"format"`
 	Record       ProofRecord  `json:"record"`
-	Salt         ledger.Hash  `json:"salt"` // of this record's leaf
+	Salt         []byte       `json:"salt"` // of this record's leaf, base64
 	Leaf         ledger.Hash  `json:"leaf"`
 	Segment      ProofSegment `json:"segment"`
 	Entry        ProofEntry   `json:"entry"`
@@ -250,13 +250,18 @@ func (p *RecordProof) rows(ctx context.Context, s Segment, in *reads) (err error
 		l      leafer
 		leaves []ledger.Hash
 	)
+	salts, err := newSalter(salt)
+	if err != nil {
+		return err
+	}
 	err = s.Records(rows, func(n int64, r *trailward.Record) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		leaves = append(leaves, l.leaf(recordSalt(salt, n), r))
+		own := salts.of(n)
+		leaves = append(leaves, l.leaf(own, r))
 		if n == row {
-			p.Salt, p.Leaf = recordSalt(salt, n), leaves[len(leaves)-1]
+			p.Salt, p.Leaf = own[:], leaves[len(leaves)-1]
 			p.take(r)
 		}
 		return nil
@@ -337,8 +342,11 @@ func (p *RecordProof) leaf(s *ledger.Segment) (ledger.Hash, error) {
 	for _, a := range p.Record.Attrs {
 		r.Attrs = append(r.Attrs, trailward.Attr{Name: string(a.Name), Value: string(a.Value)})
 	}
+	if len(p.Salt) != saltSize {
+		return ledger.Hash{}, fmt.Errorf("the salt has %d bytes, not %d", len(p.Salt), saltSize)
+	}
 	var l leafer
-	return l.leaf(p.Salt, r), nil
+	return l.leaf([saltSize]byte(p.Salt), r), nil
 }
 
 // ParseProof reads a printed proof. It does not check it.

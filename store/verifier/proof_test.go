@@ -17,6 +17,10 @@ import (
 // TestMerkle compares the two implementations, which share no code.
 func TestMerkle(t *testing.T) {
 	salt := ledger.NewSalt()
+	salts, err := newSalter(salt)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var l leafer
 	for _, n := range []int{1, 2, 5, 1024, 1025, 2500} {
 		theirs := ledger.NewRecordTree(salt, "g", "k")
@@ -28,7 +32,7 @@ func TestMerkle(t *testing.T) {
 				r.Attrs = append(r.Attrs, trailward.Attr{Name: strings.Repeat("z", 3-k), Value: strings.Repeat("v", i%9)})
 			}
 			theirs.Add(&r)
-			leaf := l.leaf(recordSalt(salt, int64(i)), &r)
+			leaf := l.leaf(salts.of(int64(i)), &r)
 			leaves = append(leaves, leaf)
 			ours.add(leaf)
 		}

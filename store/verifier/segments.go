@@ -235,6 +235,10 @@ func (v *verification) content(ctx context.Context, c claim, s Segment, in *read
 	case c.row != nil && root != c.row.Root:
 		return contentErrorf(Unlike, "its records have not the root that the catalog has")
 	}
+	salts, err := newSalter(salt)
+	if err != nil {
+		return err
+	}
 	var (
 		sub      tree
 		made     int
@@ -265,7 +269,7 @@ func (v *verification) content(ctx context.Context, c claim, s Segment, in *read
 			arrivals = [2]int64{a, a}
 		}
 		arrivals = [2]int64{min(arrivals[0], a), max(arrivals[1], a)}
-		sub.add(l.leaf(recordSalt(salt, row), r))
+		sub.add(l.leaf(salts.of(row), r))
 		n++
 		bytes += int64(len(r.Raw))
 		if sub.size == subtreeRows || n == facts.Rows {
