@@ -85,44 +85,68 @@ func FlowHeader(line []byte) []string {
 	return cols
 }
 
-// isDefaultFlow reports whether raw is a line of the default format: exactly
-// 14 words, the first "2", and the ones with a fixed form in that form.
+// isDefaultFlow reports whether raw is a line of the default format.
 func isDefaultFlow(raw []byte) bool {
+	var room [14]trailward.Field
+	_, ok := SplitDefaultFlow(raw, room[:0])
+	return ok
+}
+
+// SplitDefaultFlow is [Split] for a flow log of the default format, and tells
+// whether raw is a line of it: exactly 14 words, the first "2", and the ones
+// with a fixed form in that form. It appends the fields to dst; words that are
+// "-" are none. To tell and to split in one pass is worth it: most flow logs
+// come without a header, and there are no records of which there are more.
+func SplitDefaultFlow(raw []byte, dst []trailward.Field) ([]trailward.Field, bool) {
 	if len(raw) < 30 || raw[0] != '2' || raw[1] != ' ' {
-		return false
+		return dst, false
 	}
-	n := 0
-	for i := 0; i < len(raw); {
-		i = skipBlank(raw, i)
+	base, n, i := len(dst), 0, 0
+	for ; ; n++ {
+		for i < len(raw) && raw[i] <= ' ' {
+			if c := raw[i]; c != ' ' && c != '\t' && (c != '\r' || i != len(raw)-1) {
+				return dst[:base], false
+			}
+			i++
+		}
 		if i == len(raw) {
 			break
 		}
-		j := wordEnd(raw, i)
-		w := raw[i:j]
+		start, other := i, false // other: it has something else than digits
+		for i < len(raw) && raw[i] > ' ' {
+			other = other || raw[i]-'0' > 9
+			i++
+		}
+		w := raw[start:i]
+		none := len(w) == 1 && w[0] == '-'
 		ok := true
 		switch n {
 		case 1:
-			ok = allDigits(w) || string(w) == "unknown"
+			ok = !other || string(w) == "unknown"
 		case 2:
-			ok = string(w) == "-" || bytes.HasPrefix(w, []byte("eni-"))
+			ok = none || len(w) > 3 && string(w[:4]) == "eni-"
 		case 5, 6, 7, 8, 9:
-			ok = string(w) == "-" || allDigits(w)
+			ok = none || !other
 		case 10, 11:
-			ok = allDigits(w)
+			ok = !other
 		case 12:
-			ok = string(w) == "ACCEPT" || string(w) == "REJECT" || string(w) == "-"
+			ok = none || string(w) == "ACCEPT" || string(w) == "REJECT"
 		case 13:
 			ok = string(w) == "OK" || string(w) == "NODATA" || string(w) == "SKIPDATA"
 		case 14:
-			return false
+			ok = false
 		}
 		if !ok {
-			return false
+			return dst[:base], false
 		}
-		n++
-		i = j
+		if !none {
+			dst = append(dst, trailward.Field{Path: FlowColumns[n], Start: start, End: i})
+		}
 	}
-	return n == 14
+	if n != len(FlowColumns) {
+		return dst[:base], false
+	}
+	return dst, true
 }
 
 // splitFlow names the words of a flow log line. It runs over every byte of
@@ -158,15 +182,6 @@ func splitFlow(raw []byte, columns []string, dst []trailward.Field) ([]trailward
 		return dst[:base], false
 	}
 	return dst, true
-}
-
-// skipBlank returns the place of the first byte at or after i that is neither
-// a space nor a tab nor a CR at the end of the line.
-func skipBlank(b []byte, i int) int {
-	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\r' && i == len(b)-1) {
-		i++
-	}
-	return i
 }
 
 // wordEnd returns where the word that begins at i ends.

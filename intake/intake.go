@@ -88,11 +88,19 @@ func (p *Preparer) Prepare(f *trailward.Framed, group, stream string, arrival ti
 		}
 	}
 	if !isJSON {
-		if auto {
+		whole := false
+		if auto && f.Columns == nil {
+			if p.fields, whole = format.SplitDefaultFlow(f.Raw, p.fields[:0]); whole {
+				r.Kind, t = trailward.KindVPCFlow, p.taker.Line(f.Raw, p.fields)
+			}
+		}
+		if auto && !whole {
 			r.Kind = format.ClassifyLine(f.Raw)
 		}
-		var whole bool
-		if t, whole = p.line(&r); !whole {
+		if !whole {
+			t, whole = p.line(&r)
+		}
+		if !whole {
 			r.Kind, mismatch = trailward.KindText, "not "+string(r.Kind)
 			if auto {
 				mismatch = "" // the classifier looks at a line's beginning only

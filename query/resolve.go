@@ -47,6 +47,7 @@ type partSchema struct {
 	types   map[string]plan.Type
 	names   map[string]string   // path → name in the Parquet file
 	stamps  map[string]string   // path → how strftime writes it, for columns that hold times
+	addrs   map[string]bool     // paths of columns that hold addresses as numbers
 	flat    map[string][]string // name without marks → paths
 	folded  map[string][]string // the same in lower case; made when first needed
 	sorted  []string            // paths in order, for the search of members; made when first needed
@@ -75,6 +76,12 @@ func newPartSchema(kind trailward.Kind, fields []Field, foldAll bool) *partSchem
 		if _, twice := s.types[f.Path]; !twice {
 			s.types[f.Path] = f.Type
 			s.names[f.Path] = column
+			if f.Address {
+				if s.addrs == nil {
+					s.addrs = map[string]bool{}
+				}
+				s.addrs[f.Path] = true
+			}
 			if f.Stamp {
 				if s.stamps == nil {
 					s.stamps = map[string]string{}
@@ -124,6 +131,9 @@ func (s *schemas) of(p Part) *partSchema {
 		h.WriteString(f.Path)
 		h.WriteByte(0)
 		h.WriteString(f.Column)
+		if f.Address {
+			h.WriteByte(0xff)
+		}
 		if f.Stamp {
 			h.WriteByte(byte(1 + f.Digits))
 		}
@@ -227,8 +237,13 @@ func (s *partSchema) named(path string) string { return s.text(path, "t."+quote(
 // stampFormats are the formats of [Field.Stamp] columns by their digits.
 var stampFormats = map[int]string{0: "%Y-%m-%dT%H:%M:%SZ", 3: "%Y-%m-%dT%H:%M:%S.%gZ", 6: "%Y-%m-%dT%H:%M:%S.%fZ"}
 
-// text writes a column whose file holds times instead of their text as the text.
+// text writes a column whose file holds times or addresses instead of their
+// text as the text.
 func (s *partSchema) text(path, col string) string {
+	if s.addrs[path] {
+		octet := func(sql string) string { return "CAST(" + sql + " AS VARCHAR)" }
+		return "(" + strings.Join([]string{octet(col + " >> 24"), octet("(" + col + " >> 16) & 255"), octet("(" + col + " >> 8) & 255"), octet(col + " & 255")}, " || '.' || ") + ")"
+	}
 	if f, ok := s.stamps[path]; ok {
 		return "strftime(" + col + ", " + literal(f) + ")"
 	}

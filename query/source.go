@@ -57,6 +57,9 @@ type Field struct {
 	Path   string
 	Column string // the name of its Parquet column; empty means Path
 	Type   plan.Type
+	// Address says that the file holds IPv4 addresses as integers of which the
+	// value is the text in dotted decimal.
+	Address bool
 	// Stamp says that the file holds times (as @timestamp does) of which the
 	// field is the text: RFC 3339 in UTC with Z and Digits digits (0, 3 or 6) of
 	// fraction. Type is Text.

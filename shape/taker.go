@@ -46,8 +46,9 @@ type Taker struct {
 	opaque   func(path string) bool
 	json     [details]node
 	line     node
-	kept     int // shapes remembered
-	bytes    int // of their literals
+	last     *Shape // of the latest line
+	kept     int    // shapes remembered
+	bytes    int    // of their literals
 	values   [][]byte
 	raws     [][]byte // the values as they stand in the record, escapes and all
 	escaped  []int    // which values have escapes
@@ -103,6 +104,10 @@ func (t *Taker) Text(raw []byte) Taken {
 // ascending order and do not overlap.
 func (t *Taker) Line(raw []byte, fields []trailward.Field) Taken {
 	t.reset()
+	if t.again(raw, fields) {
+		return Taken{t.last, t.values}
+	}
+	t.values = t.values[:0]
 	n, pos := &t.line, 0
 	for _, f := range fields {
 		lit := raw[pos:f.Start]
@@ -141,6 +146,7 @@ func (t *Taker) Line(raw []byte, fields []trailward.Field) Taken {
 		}
 	}
 	if s := last.find(0, verbatim); s != nil {
+		t.last = s
 		return Taken{s, t.values}
 	}
 	s := &Shape{Verbatim: verbatim}
@@ -154,10 +160,29 @@ func (t *Taker) Line(raw []byte, fields []trailward.Field) Taken {
 	return Taken{t.keep(&last.node, s), t.values}
 }
 
+// again reports whether a line has the shape of the one before, as nearly all
+// have, and then has its values in t.values.
+func (t *Taker) again(raw []byte, fields []trailward.Field) bool {
+	s := t.last
+	if s == nil || s.Verbatim || len(s.Holes) != len(fields) || !isASCII(raw) {
+		return false
+	}
+	pos := 0
+	for i := range fields {
+		f, lit := &fields[i], s.Lits[i]
+		if f.Start-pos != len(lit) || len(lit) == 1 && raw[pos] != lit[0] || len(lit) > 1 && string(raw[pos:f.Start]) != lit || f.Path != s.Holes[i].Path {
+			return false
+		}
+		t.values = append(t.values, raw[f.Start:f.End])
+		pos = f.End
+	}
+	return string(raw[pos:]) == s.Lits[len(fields)]
+}
+
 func (t *Taker) reset() {
 	t.values, t.raws, t.escaped, t.scratch = t.values[:0], t.raws[:0], t.escaped[:0], t.scratch[:0]
 	if t.kept > MaxKept || t.bytes > MaxKeptBytes {
-		t.json, t.line, t.kept, t.bytes = [details]node{}, node{}, 0, 0
+		t.json, t.line, t.last, t.kept, t.bytes = [details]node{}, node{}, nil, 0, 0
 	}
 }
 

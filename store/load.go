@@ -35,6 +35,9 @@ type Load struct {
 	flushed  bool // once; merging may go on
 }
 
+// sampleRows is after how many records the size of all is guessed.
+const sampleRows = 1 << 16
+
 // NewLoad begins a Load.
 func (s *Store) NewLoad() *Load {
 	s.mu.Lock()
@@ -132,6 +135,9 @@ func (l *Load) Add(r *trailward.Record, t shape.Taken) error {
 	b.Add(r, t)
 	l.res.add(r, conflict)
 	l.raw += int64(len(r.Raw))
+	if b.Rows() == sampleRows && l.sizes == nil && len(l.builders) == 1 {
+		b.Reserve(int(min(float64(loadBytes)/float64(b.RawSize())*1.05, float64(loadMemory)/float64(b.Memory())) * sampleRows))
+	}
 	if l.raw >= loadBytes || l.res.Records%4096 == 0 && l.memory() >= loadMemory {
 		return l.write()
 	}

@@ -13,11 +13,11 @@
 package segment
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"math"
 	"slices"
-	"sort"
 	"strings"
 
 	"trailward"
@@ -133,6 +133,31 @@ func (b *Builder) Expect(s Sizes) {
 			*n += *n / 32
 		}
 		b.like[path] = c
+	}
+}
+
+// Reserve makes room for so many records in all, of the sort of those that are
+// there. To grow step by step copies everything several times over.
+func (b *Builder) Reserve(rows int) {
+	if b.rows == 0 || rows <= b.rows {
+		return
+	}
+	more := float64(rows-b.rows) / float64(b.rows)
+	extra := func(n int) int { return int(float64(n) * more) }
+	b.times, b.arrival = slices.Grow(b.times, rows-b.rows), slices.Grow(b.arrival, rows-b.rows)
+	b.shapeOf, b.sums = slices.Grow(b.shapeOf, rows-b.rows), slices.Grow(b.sums, rows-b.rows)
+	for _, c := range append([]*column{b.streams}, b.cols...) {
+		switch {
+		case c.form.numeric():
+			c.nums = slices.Grow(c.nums, extra(len(c.nums)))
+		case c.form == asDict:
+			c.idx = slices.Grow(c.idx, extra(len(c.idx)))
+		default:
+			c.data, c.ends = slices.Grow(c.data, extra(len(c.data))), slices.Grow(c.ends, extra(len(c.ends)))
+		}
+		if c.rows != nil {
+			c.rows = slices.Grow(c.rows, extra(len(c.rows)))
+		}
 	}
 }
 
@@ -403,6 +428,6 @@ func (b *Builder) order() []int32 {
 	for i := range o {
 		o[i] = int32(i)
 	}
-	sort.SliceStable(o, func(i, j int) bool { return b.times[o[i]] < b.times[o[j]] })
+	slices.SortStableFunc(o, func(i, j int32) int { return cmp.Compare(b.times[i], b.times[j]) })
 	return o
 }

@@ -3,6 +3,7 @@ package segment
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/zeebo/xxh3"
 )
@@ -10,14 +11,15 @@ import (
 // column holds the values of one field as they come. Rows without a value are
 // left out; while there are none, rows is not kept. Values are held in the
 // cheapest form that fits all of them: integers or times whose text the number
-// gives back, else numbers of a dictionary while they repeat, else one behind
-// the other.
+// gives back, else numbers of a dictionary while they repeat, else addresses as
+// numbers, else one behind the other. (Addresses that repeat stay texts: an
+// engine that groups by them would have to write each one out.)
 type column struct {
 	path   string
 	json   bool // some values are JSON text
 	form   form
 	digits int     // asTimes: of the fraction of a second
-	nums   []int64 // asInts: the values; asTimes: microseconds since the Unix epoch
+	nums   []int64 // asInts: the values; asTimes: microseconds since the Unix epoch; asAddrs: IPv4 addresses
 	idx    []uint32
 	dict   *dict    // asDict: idx are numbers in it
 	data   []byte   // asText: the values, one behind the other
@@ -32,9 +34,24 @@ type form uint8
 const (
 	asInts form = iota
 	asTimes
+	asAddrs
 	asDict
 	asText
 )
+
+// numeric reports whether the values are held as numbers.
+func (f form) numeric() bool { return f <= asAddrs }
+
+// appendNumber appends the text of a number that a column of the form holds.
+func (f form) appendNumber(dst []byte, x int64, digits int) []byte {
+	switch f {
+	case asTimes:
+		return appendStamp(dst, x, digits)
+	case asAddrs:
+		return appendAddr(dst, x)
+	}
+	return appendInt(dst, x)
+}
 
 // When a dictionary stops to pay: it has more entries than half of the values,
 // or is as large as a dictionary page may be.
@@ -95,11 +112,26 @@ func (c *column) add(row int, v []byte) {
 				c.n++
 				return
 			}
+			if c.like.form == asAddrs {
+				if x, ok := parseAddr(v); ok {
+					c.form = asAddrs
+					c.nums = append(c.nums, x)
+					c.n++
+					return
+				}
+			}
 		}
 		c.toText()
 	case asTimes:
 		if us, digits, ok := parseStamp(v); ok && digits == c.digits {
 			c.nums = append(c.nums, us)
+			c.n++
+			return
+		}
+		c.toText()
+	case asAddrs:
+		if x, ok := parseAddr(v); ok {
+			c.nums = append(c.nums, x)
 			c.n++
 			return
 		}
@@ -130,24 +162,28 @@ func (c *column) put(v []byte) {
 
 // toText turns a column of numbers into one of text.
 func (c *column) toText() {
-	if c.form != asInts && c.form != asTimes {
+	if !c.form.numeric() {
 		return
 	}
 	nums, was := c.nums, c.form
-	c.form, c.nums, c.dict, c.n = asDict, nil, newDict(), 0
-	c.idx = make([]uint32, 0, max(cap(nums), c.like.idx))
+	c.nums, c.n = nil, 0
+	if was == asAddrs { // which hardly repeat
+		c.form = asText
+	} else {
+		c.form, c.dict = asDict, newDict()
+		c.idx = make([]uint32, 0, max(cap(nums), c.like.idx))
+	}
 	var buf [room]byte
 	for _, x := range nums {
-		if was == asInts {
-			c.put(appendInt(buf[:0], x))
-		} else {
-			c.put(appendStamp(buf[:0], x, c.digits))
-		}
+		c.put(was.appendNumber(buf[:0], x, c.digits))
 	}
 }
 
 // spill gives the dictionary up.
 func (c *column) spill() {
+	if c.spillAddrs() {
+		return
+	}
 	c.ends = make([]uint32, 0, max(2*len(c.idx), c.like.ends))
 	c.data = make([]byte, 0, c.like.data)
 	for _, i := range c.idx {
@@ -157,14 +193,33 @@ func (c *column) spill() {
 	c.form, c.idx, c.dict = asText, nil, nil
 }
 
+// spillAddrs is spill for a field of addresses, and reports whether it is one.
+func (c *column) spillAddrs() bool {
+	if c.json || strings.HasPrefix(c.path, "@") {
+		return false // queries read those as they stand
+	}
+	addrs := make([]int64, len(c.dict.ends))
+	for i := range addrs {
+		x, ok := parseAddr(c.dict.value(uint32(i)))
+		if !ok {
+			return false
+		}
+		addrs[i] = x
+	}
+	c.nums = make([]int64, 0, max(2*len(c.idx), c.like.nums))
+	for _, i := range c.idx {
+		c.nums = append(c.nums, addrs[i])
+	}
+	c.form, c.idx, c.dict = asAddrs, nil, nil
+	return true
+}
+
 // at returns value i, not that of row i. buf is room for a number's text.
 func (c *column) at(i int, buf []byte) []byte {
-	switch c.form {
-	case asInts:
-		return appendInt(buf[:0], c.nums[i])
-	case asTimes:
-		return appendStamp(buf[:0], c.nums[i], c.digits)
-	case asDict:
+	switch {
+	case c.form.numeric():
+		return c.form.appendNumber(buf[:0], c.nums[i], c.digits)
+	case c.form == asDict:
 		return c.dict.value(c.idx[i])
 	}
 	var from uint32
@@ -268,6 +323,40 @@ func (d *dict) put(v []byte) uint32 {
 const room = 32
 
 func appendInt(dst []byte, x int64) []byte { return strconv.AppendInt(dst, x, 10) }
+
+// parseAddr parses an IPv4 address in dotted decimal without leading zeros, so
+// that appendAddr gives the bytes back.
+func parseAddr(v []byte) (x int64, ok bool) {
+	if len(v) < 7 || len(v) > 15 {
+		return 0, false
+	}
+	part, digits, dots := int64(0), 0, 0
+	for _, c := range v {
+		if d := c - '0'; d <= 9 {
+			if digits > 0 && part == 0 {
+				return 0, false
+			}
+			part = 10*part + int64(d)
+			digits++
+			continue
+		}
+		if c != '.' || digits == 0 || part > 255 {
+			return 0, false
+		}
+		x, part, digits, dots = x<<8|part, 0, 0, dots+1
+	}
+	return x<<8 | part, dots == 3 && digits > 0 && part <= 255
+}
+
+func appendAddr(dst []byte, x int64) []byte {
+	for shift := 24; shift >= 0; shift -= 8 {
+		dst = strconv.AppendUint(dst, uint64(x>>shift&255), 10)
+		if shift > 0 {
+			dst = append(dst, '.')
+		}
+	}
+	return dst
+}
 
 // canonicalInt parses v when it is a 64-bit integer as strconv writes one, so
 // that the number alone gives the bytes back.

@@ -68,15 +68,9 @@ func (s *Reader) Column(path string) (*Column, error) {
 	if f == nil {
 		return nil, nil
 	}
-	c := &Column{column: column{path: path}}
-	switch f.Type {
-	case Int, Time:
-	case Stamp:
-		c.form, c.digits = asTimes, f.Digits
-	case Bytes:
-		c.form = asText
-	default:
-		c.form, c.dict = asDict, newDict()
+	c := &Column{column: column{path: path, form: f.form(), digits: f.Digits}}
+	if c.form == asDict {
+		c.dict = newDict()
 	}
 	for g := range s.Meta.Groups {
 		ch, err := s.column(g, path, nil)
@@ -90,6 +84,8 @@ func (s *Reader) Column(path string) (*Column, error) {
 		c.mark([]byte("-0123456789"))
 	case asTimes:
 		c.mark([]byte("-0123456789T:.Z"))
+	case asAddrs:
+		c.mark([]byte("0123456789."))
 	case asDict:
 		c.mark(c.dict.data)
 	case asText:
@@ -117,7 +113,7 @@ func (c *Column) append(ch *chunk, base, rows int) {
 			}
 		}
 	}
-	if ch.ints {
+	if ch.form.numeric() {
 		c.nums = append(c.nums, ch.Nums...)
 		return
 	}

@@ -17,6 +17,7 @@ const (
 	Time              // microseconds since the Unix epoch, UTC
 	Bytes             // any bytes
 	Stamp             // times that came as RFC 3339 in UTC with Z and Digits digits of fraction; microseconds as for Time
+	Addr              // IPv4 addresses that came in dotted decimal; their 32 bits as an integer
 )
 
 // Field is one column of the Parquet file.
@@ -41,11 +42,26 @@ func (f *Field) required() bool {
 	return false
 }
 
+// form returns how a decoded column is held.
+func (f *Field) form() form {
+	switch f.Type {
+	case Int, Time:
+		return asInts
+	case Stamp:
+		return asTimes
+	case Addr:
+		return asAddrs
+	case Bytes:
+		return asText
+	}
+	return asDict
+}
+
 // column returns how the column stands in the Parquet file.
 func (f *Field) column() parquet.Column {
 	c := parquet.Column{Name: f.Column, Type: parquet.Bytes, Optional: !f.required()}
 	switch f.Type {
-	case Int:
+	case Int, Addr:
 		c.Type = parquet.Int64
 		if f.required() {
 			c.Type = parquet.Int32

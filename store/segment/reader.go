@@ -345,7 +345,7 @@ func (s *Reader) Streams() ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if c == nil || c.ints {
+		if c == nil || c.form.numeric() {
 			return nil, fmt.Errorf("%w: no streams", ErrDamaged)
 		}
 		for i := range c.Ends { // every entry of the dictionary occurs
@@ -421,8 +421,8 @@ const few = 48
 // chunk is the values of one column in one row group, or of the picked rows.
 type chunk struct {
 	*parquet.Values
-	digits int     // of stamps; -1 for integers
-	ints   bool    // the values are Nums
+	form   form    // of the numbers, if Nums are the values
+	digits int     // of stamps
 	at     []int32 // of the picked rows: Values' value, or -1; nil when they are all rows
 }
 
@@ -448,12 +448,10 @@ func (c *chunk) value(i int, buf []byte) []byte {
 	switch {
 	case v < 0:
 		return nil
-	case !c.ints:
-		return c.Text(v)
-	case c.digits >= 0:
-		return appendStamp(buf[:0], c.Nums[v], c.digits)
+	case c.form.numeric():
+		return c.form.appendNumber(buf[:0], c.Nums[v], c.digits)
 	}
-	return appendInt(buf[:0], c.Nums[v])
+	return c.Text(v)
 }
 
 // int returns the integer of row i in a column that every record has.
@@ -466,10 +464,7 @@ func (s *Reader) column(g int, path string, pick []int) (*chunk, error) {
 	if f == nil {
 		return nil, nil
 	}
-	c := &chunk{digits: -1, ints: f.column().Type != parquet.Bytes}
-	if f.Type == Stamp {
-		c.digits = f.Digits
-	}
+	c := &chunk{form: f.form(), digits: f.Digits}
 	var err error
 	if pick == nil {
 		var b []byte

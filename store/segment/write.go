@@ -236,10 +236,12 @@ func (b *Builder) plan(m *Meta) *writePlan {
 			f.Type = Int
 		case c.form == asTimes:
 			f.Type, f.Digits = Stamp, c.digits
+		case c.form == asAddrs:
+			f.Type = Addr
 		case c == b.raws:
 			f.Type = Bytes
 		}
-		p.delta = append(p.delta, c.form == asTimes || c.form == asInts && !c.repeats())
+		p.delta = append(p.delta, c.form == asTimes || c.form.numeric() && !c.repeats())
 		p.number[c.path] = len(m.Fields)
 		m.Fields = append(m.Fields, f)
 	}
@@ -349,10 +351,10 @@ func (p *writePlan) inOrder(pw *parquet.Writer, k int, c *column, from, to int) 
 			rows.At = append(rows.At, int32(i))
 		}
 	}
-	switch c.form {
-	case asInts, asTimes:
+	switch {
+	case c.form.numeric():
 		return pw.Ints(c.nums[v:end], rows, p.delta[k])
-	case asDict:
+	case c.form == asDict:
 		return pw.Dict(len(c.dict.ends), c.dict.value, c.idx[v:end], rows)
 	}
 	return pw.Plain(end-v, func(i int) []byte { return c.at(v+i, nil) }, rows, c != p.b.raws)
@@ -370,7 +372,7 @@ func (p *writePlan) outOfOrder(pw *parquet.Writer, g *gatherer, k int, c *column
 		}
 	}
 	at := make([]int32, 0, to-from)
-	var values []int32
+	values := make([]int32, 0, to-from)
 	for i := from; i < to; i++ {
 		v := int32(p.row(i))
 		if c.rows != nil {
@@ -387,14 +389,14 @@ func (p *writePlan) outOfOrder(pw *parquet.Writer, g *gatherer, k int, c *column
 	if len(at) == to-from {
 		rows.At = nil
 	}
-	switch c.form {
-	case asInts, asTimes:
+	switch {
+	case c.form.numeric():
 		g.nums = g.nums[:0]
 		for _, v := range values {
 			g.nums = append(g.nums, c.nums[v])
 		}
 		return pw.Ints(g.nums, rows, p.delta[k])
-	case asDict:
+	case c.form == asDict:
 		g.idx = g.idx[:0]
 		for _, v := range values {
 			g.idx = append(g.idx, c.idx[v])
