@@ -83,6 +83,9 @@ type RecordTree struct {
 	buf      []byte           // of an origin
 	fixed    int              // how much of buf stays
 	origins  map[string]Hash  // by what of buf does not stay
+	known    bool             // stream and ofStream are set
+	stream   string           // of the latest record without attributes
+	ofStream Hash             // and its origin
 	attrs    []trailward.Attr // in order
 	sub      frontier         // of the current subtree
 	subtrees []Hash           // of the complete ones
@@ -138,6 +141,9 @@ func (t *RecordTree) leaf(r *trailward.Record, sum *Hash) Hash {
 
 // origin returns the hash of what many records have in common.
 func (t *RecordTree) origin(r *trailward.Record) Hash {
+	if t.known && len(r.Attrs) == 0 && r.Stream == t.stream {
+		return t.ofStream // as most often
+	}
 	b := appendText(t.buf[:t.fixed], r.Stream)
 	attrs := t.sorted(r.Attrs)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(attrs)))
@@ -146,14 +152,17 @@ func (t *RecordTree) origin(r *trailward.Record) Hash {
 		b = appendText(b, attrs[i].Value)
 	}
 	t.buf = b
-	if h, ok := t.origins[string(b[t.fixed:])]; ok {
-		return h
+	h, ok := t.origins[string(b[t.fixed:])]
+	if !ok {
+		if len(t.origins) >= maxOrigins {
+			clear(t.origins)
+		}
+		h = sha256.Sum256(b)
+		t.origins[string(b[t.fixed:])] = h
 	}
-	if len(t.origins) >= maxOrigins {
-		clear(t.origins)
+	if len(attrs) == 0 {
+		t.stream, t.ofStream, t.known = r.Stream, h, true
 	}
-	h := Hash(sha256.Sum256(b))
-	t.origins[string(b[t.fixed:])] = h
 	return h
 }
 
