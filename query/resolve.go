@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"trailward"
+	"trailward/query/duck"
 	"trailward/query/plan"
 )
 
@@ -241,8 +242,7 @@ var stampFormats = map[int]string{0: "%Y-%m-%dT%H:%M:%SZ", 3: "%Y-%m-%dT%H:%M:%S
 // text as the text.
 func (s *partSchema) text(path, col string) string {
 	if s.addrs[path] {
-		octet := func(sql string) string { return "CAST(" + sql + " AS VARCHAR)" }
-		return "(" + strings.Join([]string{octet(col + " >> 24"), octet("(" + col + " >> 16) & 255"), octet("(" + col + " >> 8) & 255"), octet(col + " & 255")}, " || '.' || ") + ")"
+		return duck.AddressFunction + "(" + col + ")"
 	}
 	if f, ok := s.stamps[path]; ok {
 		return "strftime(" + col + ", " + literal(f) + ")"

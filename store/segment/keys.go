@@ -5,7 +5,9 @@ import (
 	"errors"
 
 	"github.com/zeebo/xxh3"
+
 	"trailward/shape"
+	"trailward/store/segment/parquet"
 )
 
 // keyHoles returns which hole of s holds each key path, -1 for one that it
@@ -80,11 +82,16 @@ const bloomBlock = 32
 
 var bloomSalt = [8]uint32{0x47b6137b, 0x44974d91, 0x8824ad5b, 0xa2b7289d, 0x705495c7, 0x2df1424b, 0x9efc4947, 0x5c6bfb31}
 
-// newBloom makes a filter for n values with about one false answer in 80
-// (10 bits a value).
-func newBloom(n int) bloom { return make(bloom, bloomSize(n)) }
+// bitsOfValue is how many bits a filter has for each value: about one answer in
+// 80 is false.
+const bitsOfValue = 10
 
-func bloomSize(n int) int { return max(1, (n*10+8*bloomBlock-1)/(8*bloomBlock)) * bloomBlock }
+// newBloom makes a filter for n values.
+func newBloom(n int) bloom { return make(bloom, bloomSize(n, bitsOfValue)) }
+
+func bloomSize(n, bits int) int {
+	return max(1, (n*bits+8*bloomBlock-1)/(8*bloomBlock)) * bloomBlock
+}
 
 func (f bloom) block(h uint64) []byte {
 	n := uint64(len(f) / bloomBlock)
@@ -116,21 +123,25 @@ func (f bloom) has(h uint64) bool {
 }
 
 // blockRows is how many rows have a filter of their own in a column whose
-// values hardly repeat.
-const blockRows = 2048
+// values hardly repeat: those of a page.
+const blockRows = parquet.PlainValues
+
+// blockBits is bitsOfValue for those filters: a false answer makes a page be
+// read for nothing, and one in a thousand is false.
+const blockBits = 16
 
 // blockFilters returns the size of the filters of all blocks of n rows.
 func blockFilters(n int) int {
-	size := n / blockRows * bloomSize(blockRows)
+	size := n / blockRows * bloomSize(blockRows, blockBits)
 	if n%blockRows > 0 {
-		size += bloomSize(n % blockRows)
+		size += bloomSize(n%blockRows, blockBits)
 	}
 	return size
 }
 
 // inBlock returns the filter of the block that a row of n is in.
 func (f bloom) inBlock(row, n int) bloom {
-	const size = blockRows * 10 / 8
+	const size = blockRows * blockBits / 8
 	from := row / blockRows * size
 	if n-row/blockRows*blockRows < blockRows {
 		return f[from:]

@@ -37,6 +37,9 @@ type Reader struct {
 	base   []int64        // the first row of each row group
 	byPath map[string]int // path → number of the field
 
+	indexesMu sync.Mutex
+	indexes   map[int64][]parquet.Page // of chunks that were picked from, by where they lie
+
 	shapesAt [2]int64
 	once     sync.Once
 	shapes   []*shape.Shape
@@ -491,17 +494,39 @@ func (s *Reader) bytes(place [2]int64) ([]byte, error) {
 	return b, nil
 }
 
+// index returns the pages of a chunk.
+func (s *Reader) index(f *Field, g int) ([]parquet.Page, error) {
+	at := f.Index[g]
+	s.indexesMu.Lock()
+	index := s.indexes[at[0]]
+	s.indexesMu.Unlock()
+	if index != nil {
+		return index, nil
+	}
+	b, err := s.bytes(at)
+	if err != nil {
+		return nil, err
+	}
+	if index, err = parquet.DecodeIndex(b, parquet.Chunk{Offset: f.Chunks[g][0], Size: f.Chunks[g][1]}, s.Meta.Groups[g].Rows); err != nil {
+		return nil, err
+	}
+	s.indexesMu.Lock()
+	defer s.indexesMu.Unlock()
+	if s.indexes == nil {
+		s.indexes = map[int64][]parquet.Page{}
+	}
+	s.indexes[at[0]] = index
+	return index, nil
+}
+
 // pages decodes the pages of a chunk that have the picked rows.
 func (s *Reader) pages(f *Field, g int, pick []int) (*parquet.Values, []int32, error) {
 	rows := s.Meta.Groups[g].Rows
-	b, err := s.bytes(f.Index[g])
+	index, err := s.index(f, g)
 	if err != nil {
 		return nil, nil, err
 	}
-	index, err := parquet.DecodeIndex(b, parquet.Chunk{Offset: f.Chunks[g][0], Size: f.Chunks[g][1]}, rows)
-	if err != nil {
-		return nil, nil, err
-	}
+	var b []byte
 	if b, err = s.bytes([2]int64{f.Chunks[g][0], index[0].Offset - f.Chunks[g][0]}); err != nil {
 		return nil, nil, err
 	}

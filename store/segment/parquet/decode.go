@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
 )
 
 func damaged(format string, args ...any) error {
@@ -14,7 +15,7 @@ func damaged(format string, args ...any) error {
 // bit on, and appends them to dst. b has all of them.
 func unpack(dst []uint32, b []byte, n, width int) []uint32 {
 	at := len(dst)
-	dst = append(dst, make([]uint32, n)...)
+	dst = slices.Grow(dst, n)[:at+n]
 	out := dst[at:]
 	mask := uint64(1)<<width - 1
 	bit, i := 0, 0
@@ -111,7 +112,10 @@ func readDelta(dst []int64, b []byte, n int) ([]int64, error) {
 		return dst, nil
 	}
 	per := int(block / minis)
-	dst = append(dst, v)
+	if n/per > len(b) { // each of so many takes a byte at least
+		return dst, damaged("delta-encoded integers end early")
+	}
+	dst = append(slices.Grow(dst, n), v)
 	for left := n - 1; left > 0; {
 		least := sv()
 		if bad || uint64(len(b)) < minis {

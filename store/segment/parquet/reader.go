@@ -3,6 +3,7 @@ package parquet
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 
@@ -22,8 +23,9 @@ const (
 type Values struct {
 	// Nums are the values of a column of integers.
 	Nums []int64
-	// Data and Ends are byte strings, one behind the other and where each ends:
-	// the entries of the dictionary if Idx is not nil, else the values.
+	// Data and Ends are byte strings, each behind four bytes that are its
+	// length, as pages have them, and where each ends: the entries of the
+	// dictionary if Idx is not nil, else the values.
 	Data []byte
 	Ends []uint32
 	Idx  []uint32 // by value: its entry
@@ -45,9 +47,9 @@ func (v *Values) Text(i int) []byte {
 
 // Entry returns entry i of the dictionary, or value i where there is none.
 func (v *Values) Entry(i int) []byte {
-	var from uint32
+	from := uint32(4)
 	if i > 0 {
-		from = v.Ends[i-1]
+		from += v.Ends[i-1]
 	}
 	return v.Data[from:v.Ends[i]:v.Ends[i]]
 }
@@ -243,21 +245,28 @@ func (p *pages) texts(b []byte, n int) error {
 	if len(p.out.Data)+len(b) > 1<<31 {
 		return damaged("more than 2 GiB of text")
 	}
+	base := len(p.out.Data)
+	p.out.Ends = slices.Grow(p.out.Ends, n)
+	at := 0
 	for range n {
-		if len(b) < 4 {
+		if len(b)-at < 4 {
 			return damaged("texts end early")
 		}
-		l := binary.LittleEndian.Uint32(b)
-		b = b[4:]
-		if uint64(l) > uint64(len(b)) {
-			return damaged("text of %d bytes where %d are", l, len(b))
+		l := binary.LittleEndian.Uint32(b[at:])
+		at += 4
+		if uint64(l) > uint64(len(b)-at) {
+			return damaged("text of %d bytes where %d are", l, len(b)-at)
 		}
-		p.out.Data = append(p.out.Data, b[:l]...)
-		p.out.Ends = append(p.out.Ends, uint32(len(p.out.Data)))
-		b = b[l:]
+		at += int(l)
+		p.out.Ends = append(p.out.Ends, uint32(base+at))
 	}
-	if len(b) > 0 {
-		return damaged("%d bytes behind the texts", len(b))
+	if at < len(b) {
+		return damaged("%d bytes behind the texts", len(b)-at)
+	}
+	if base == 0 && p.zstd {
+		p.out.Data, p.buf = b, nil // nobody else has it
+	} else {
+		p.out.Data = append(p.out.Data, b...)
 	}
 	return nil
 }
@@ -278,6 +287,7 @@ func (p *pages) data(h pageHeader, b []byte) error {
 			p.present(rows)
 		} else {
 			p.absent()
+			v.At = slices.Grow(v.At, rows)
 			var err error
 			if p.idx, err = readHybrid(p.idx[:0], levels, rows, 1); err != nil {
 				return err

@@ -19,6 +19,11 @@ const (
 	// pageValues bounds the values of a page, so that one of few bits a value
 	// does not take long to decode for the sake of one of them.
 	pageValues = 64 << 10
+	// PlainValues is how many byte strings without a dictionary a page has,
+	// where they are of the usual length.
+	PlainValues = 2048
+	// maxPlain is how many bytes those may have.
+	maxPlain = 256 << 10
 	// maxStat is how long a value may be, in bytes, to go into the statistics.
 	maxStat = 64
 )
@@ -292,7 +297,7 @@ func (w *Writer) Plain(n int, value func(i int) []byte, rows Rows, stat bool) er
 	var least, most []byte
 	for v := 0; v < n || v == 0; {
 		to, size := v, 0
-		for to < n && to-v < pageValues && (to == v || size < pageSize) {
+		for to < n && to-v < PlainValues && (to == v || size < maxPlain) {
 			size += 4 + len(value(to))
 			to++
 		}
