@@ -49,6 +49,7 @@ type partSchema struct {
 	names   map[string]string   // path → name in the Parquet file
 	stamps  map[string]string   // path → how strftime writes it, for columns that hold times
 	addrs   map[string]bool     // paths of columns that hold addresses as numbers
+	uuids   map[string]bool     // paths of columns that hold UUIDs as such
 	flat    map[string][]string // name without marks → paths
 	folded  map[string][]string // the same in lower case; made when first needed
 	sorted  []string            // paths in order, for the search of members; made when first needed
@@ -77,6 +78,12 @@ func newPartSchema(kind trailward.Kind, fields []Field, foldAll bool) *partSchem
 		if _, twice := s.types[f.Path]; !twice {
 			s.types[f.Path] = f.Type
 			s.names[f.Path] = column
+			if f.UUID {
+				if s.uuids == nil {
+					s.uuids = map[string]bool{}
+				}
+				s.uuids[f.Path] = true
+			}
 			if f.Address {
 				if s.addrs == nil {
 					s.addrs = map[string]bool{}
@@ -134,6 +141,9 @@ func (s *schemas) of(p Part) *partSchema {
 		h.WriteString(f.Column)
 		if f.Address {
 			h.WriteByte(0xff)
+		}
+		if f.UUID {
+			h.WriteByte(0xfe)
 		}
 		if f.Stamp {
 			h.WriteByte(byte(1 + f.Digits))
@@ -238,9 +248,12 @@ func (s *partSchema) named(path string) string { return s.text(path, "t."+quote(
 // stampFormats are the formats of [Field.Stamp] columns by their digits.
 var stampFormats = map[int]string{0: "%Y-%m-%dT%H:%M:%SZ", 3: "%Y-%m-%dT%H:%M:%S.%gZ", 6: "%Y-%m-%dT%H:%M:%S.%fZ"}
 
-// text writes a column whose file holds times or addresses instead of their
-// text as the text.
+// text writes a column whose file holds times, addresses or UUIDs instead of
+// their text as the text.
 func (s *partSchema) text(path, col string) string {
+	if s.uuids[path] {
+		return "CAST(" + col + " AS VARCHAR)"
+	}
 	if s.addrs[path] {
 		return duck.AddressFunction + "(" + col + ")"
 	}

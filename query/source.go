@@ -60,6 +60,8 @@ type Field struct {
 	// Address says that the file holds IPv4 addresses as integers of which the
 	// value is the text in dotted decimal.
 	Address bool
+	// UUID says that the file holds UUIDs of which the value is the text.
+	UUID bool
 	// Stamp says that the file holds times (as @timestamp does) of which the
 	// field is the text: RFC 3339 in UTC with Z and Digits digits (0, 3 or 6) of
 	// fraction. Type is Text.

@@ -63,7 +63,7 @@ func (p part) Fields() []Field {
 	out := make([]Field, 0, len(list))
 	for _, f := range list {
 		if t, ok := fieldType(f.Type); ok && !f.Internal() {
-			out = append(out, Field{Path: f.Path, Column: f.Column, Type: t, Stamp: f.Type == segment.Stamp, Address: f.Type == segment.Addr, Digits: f.Digits})
+			out = append(out, Field{Path: f.Path, Column: f.Column, Type: t, Stamp: f.Type == segment.Stamp, Address: f.Type == segment.Addr, UUID: f.Type == segment.UUID, Digits: f.Digits})
 		}
 	}
 	return out
@@ -73,7 +73,7 @@ func (p part) Fields() []Field {
 // which hold bytes, are not to be seen.
 func fieldType(t segment.Type) (plan.Type, bool) {
 	switch t {
-	case segment.Text, segment.Stamp, segment.Addr:
+	case segment.Text, segment.Stamp, segment.Addr, segment.UUID:
 		return plan.Text, true
 	case segment.Int:
 		return plan.Int, true

@@ -152,6 +152,8 @@ func (b *Builder) Reserve(rows int) {
 			c.nums = slices.Grow(c.nums, extra(len(c.nums)))
 		case c.form == asDict:
 			c.idx = slices.Grow(c.idx, extra(len(c.idx)))
+		case c.form == asUUIDs:
+			c.data = slices.Grow(c.data, extra(len(c.data)))
 		default:
 			c.data, c.ends = slices.Grow(c.data, extra(len(c.data))), slices.Grow(c.ends, extra(len(c.ends)))
 		}

@@ -11,8 +11,8 @@ import (
 // column holds the values of one field as they come. Rows without a value are
 // left out; while there are none, rows is not kept. Values are held in the
 // cheapest form that fits all of them: integers or times whose text the number
-// gives back, else numbers of a dictionary while they repeat, else addresses as
-// numbers, else one behind the other. (Addresses that repeat stay texts: an
+// gives back, else numbers of a dictionary while they repeat, else addresses and
+// UUIDs as what they stand for, else one behind the other. (Addresses that repeat stay texts: an
 // engine that groups by them would have to write each one out.)
 type column struct {
 	path   string
@@ -22,8 +22,8 @@ type column struct {
 	nums   []int64 // asInts: the values; asTimes: microseconds since the Unix epoch; asAddrs: IPv4 addresses
 	idx    []uint32
 	dict   *dict    // asDict: idx are numbers in it
-	data   []byte   // asText: the values, one behind the other
-	ends   []uint32 // and where each ends
+	data   []byte   // asText: the values, one behind the other; asUUIDs: 16 bytes of each
+	ends   []uint32 // asText: where each ends
 	rows   []int32  // the row of each, nil while it is 0, 1, 2, …
 	n      int
 	like   sizes // what is to be expected; zero when nothing is known
@@ -35,6 +35,7 @@ const (
 	asInts form = iota
 	asTimes
 	asAddrs
+	asUUIDs
 	asDict
 	asText
 )
@@ -112,10 +113,18 @@ func (c *column) add(row int, v []byte) {
 				c.n++
 				return
 			}
-			if c.like.form == asAddrs {
+			// What the one before it became, this one will, too.
+			switch c.like.form {
+			case asAddrs:
 				if x, ok := parseAddr(v); ok {
 					c.form = asAddrs
 					c.nums = append(c.nums, x)
+					c.n++
+					return
+				}
+			case asUUIDs:
+				if data, ok := appendUUID(make([]byte, 0, c.like.data), v); ok {
+					c.form, c.data, c.nums = asUUIDs, data, nil
 					c.n++
 					return
 				}
@@ -132,6 +141,13 @@ func (c *column) add(row int, v []byte) {
 	case asAddrs:
 		if x, ok := parseAddr(v); ok {
 			c.nums = append(c.nums, x)
+			c.n++
+			return
+		}
+		c.toText()
+	case asUUIDs:
+		var ok bool
+		if c.data, ok = appendUUID(c.data, v); ok {
 			c.n++
 			return
 		}
@@ -160,8 +176,17 @@ func (c *column) put(v []byte) {
 	c.ends = append(c.ends, uint32(len(c.data)))
 }
 
-// toText turns a column of numbers into one of text.
+// toText turns a column of numbers or UUIDs into one of text.
 func (c *column) toText() {
+	var buf [room]byte
+	if c.form == asUUIDs {
+		uuids := c.data
+		c.form, c.data, c.n = asText, make([]byte, 0, len(uuids)/16*40), 0
+		for ; len(uuids) > 0; uuids = uuids[16:] {
+			c.put(appendUUIDText(buf[:0], uuids[:16]))
+		}
+		return
+	}
 	if !c.form.numeric() {
 		return
 	}
@@ -173,7 +198,6 @@ func (c *column) toText() {
 		c.form, c.dict = asDict, newDict()
 		c.idx = make([]uint32, 0, max(cap(nums), c.like.idx))
 	}
-	var buf [room]byte
 	for _, x := range nums {
 		c.put(was.appendNumber(buf[:0], x, c.digits))
 	}
@@ -181,9 +205,12 @@ func (c *column) toText() {
 
 // spill gives the dictionary up.
 func (c *column) spill() {
-	if c.spillAddrs() {
-		return
+	if !c.spillAddrs() && !c.spillUUIDs() {
+		c.spillTexts()
 	}
+}
+
+func (c *column) spillTexts() {
 	c.ends = make([]uint32, 0, max(2*len(c.idx), c.like.ends))
 	c.data = make([]byte, 0, c.like.data)
 	for _, i := range c.idx {
@@ -214,11 +241,33 @@ func (c *column) spillAddrs() bool {
 	return true
 }
 
+// spillUUIDs is spill for a field of UUIDs, and reports whether it is one.
+func (c *column) spillUUIDs() bool {
+	if c.json || strings.HasPrefix(c.path, "@") {
+		return false
+	}
+	uuids := make([]byte, 0, 16*len(c.dict.ends))
+	for i := range c.dict.ends {
+		var ok bool
+		if uuids, ok = appendUUID(uuids, c.dict.value(uint32(i))); !ok {
+			return false
+		}
+	}
+	c.data = make([]byte, 0, max(2*16*len(c.idx), c.like.data))
+	for _, i := range c.idx {
+		c.data = append(c.data, uuids[16*i:16*i+16]...)
+	}
+	c.form, c.idx, c.dict = asUUIDs, nil, nil
+	return true
+}
+
 // at returns value i, not that of row i. buf is room for a number's text.
 func (c *column) at(i int, buf []byte) []byte {
 	switch {
 	case c.form.numeric():
 		return c.form.appendNumber(buf[:0], c.nums[i], c.digits)
+	case c.form == asUUIDs:
+		return appendUUIDText(buf[:0], c.data[16*i:16*i+16])
 	case c.form == asDict:
 		return c.dict.value(c.idx[i])
 	}
@@ -340,8 +389,8 @@ func (d *dict) put(v []byte) uint32 {
 	return num - 1
 }
 
-// room is how many bytes the text of a number takes at most.
-const room = 32
+// room is how many bytes the text of a number or a UUID takes at most.
+const room = 40
 
 func appendInt(dst []byte, x int64) []byte { return strconv.AppendInt(dst, x, 10) }
 
@@ -378,6 +427,51 @@ func appendAddr(dst []byte, x int64) []byte {
 	}
 	return dst
 }
+
+// appendUUID appends the 16 bytes of a UUID that is written as RFC 9562 says, in
+// lower case, so that appendUUIDText gives the text back; for any other text it
+// appends nothing and returns false.
+func appendUUID(dst, v []byte) ([]byte, bool) {
+	if len(v) != 36 || v[8] != '-' || v[13] != '-' || v[18] != '-' || v[23] != '-' {
+		return dst, false
+	}
+	var out [16]byte
+	bad := byte(0)
+	for i, at := range uuidDigits {
+		hi, lo := hexValue[v[at]], hexValue[v[at+1]]
+		bad |= hi | lo
+		out[i] = hi<<4 | lo
+	}
+	if bad > 15 {
+		return dst, false
+	}
+	return append(dst, out[:]...), true
+}
+
+func appendUUIDText(dst, uuid []byte) []byte {
+	const digits = "0123456789abcdef"
+	var out [36]byte
+	out[8], out[13], out[18], out[23] = '-', '-', '-', '-'
+	for i, at := range uuidDigits {
+		out[at], out[at+1] = digits[uuid[i]>>4], digits[uuid[i]&15]
+	}
+	return append(dst, out[:]...)
+}
+
+// uuidDigits says where the two digits of each byte of a UUID stand.
+var uuidDigits = [16]uint8{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34}
+
+// hexValue is what a lower-case hexadecimal digit stands for, 255 for any other
+// byte.
+var hexValue = func() (t [256]byte) {
+	for i := range t {
+		t[i] = 255
+	}
+	for i, c := range []byte("0123456789abcdef") {
+		t[c] = byte(i)
+	}
+	return t
+}()
 
 // canonicalInt parses v when it is a 64-bit integer as strconv writes one, so
 // that the number alone gives the bytes back.

@@ -86,6 +86,8 @@ func (s *Reader) Column(path string) (*Column, error) {
 		c.mark([]byte("-0123456789T:.Z"))
 	case asAddrs:
 		c.mark([]byte("0123456789."))
+	case asUUIDs:
+		c.mark([]byte("0123456789abcdef-"))
 	case asDict:
 		c.mark(c.dict.data)
 	case asText:
@@ -117,6 +119,10 @@ func (c *Column) append(ch *chunk, base, rows int) {
 		c.nums = append(c.nums, ch.Nums...)
 		return
 	}
+	if ch.form == asUUIDs {
+		c.data = append(c.data, ch.Data...)
+		return
+	}
 	if c.form == asDict && ch.Idx != nil {
 		numbers := make([]uint32, len(ch.Ends))
 		for i := range numbers {
@@ -128,7 +134,7 @@ func (c *Column) append(ch *chunk, base, rows int) {
 		return
 	}
 	if c.form == asDict {
-		c.spill()
+		c.spillTexts()
 	}
 	for i := range ch.Len() {
 		c.data = append(c.data, ch.Text(i)...)
@@ -192,7 +198,7 @@ func (c *Column) each(test func(v []byte) bool, hit func(row int)) {
 		}
 	default:
 		var buf [room]byte
-		for i := range c.nums {
+		for i := range c.n {
 			if test(c.at(i, buf[:])) {
 				hit(row(i))
 			}

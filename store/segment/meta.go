@@ -18,6 +18,7 @@ const (
 	Bytes             // any bytes
 	Stamp             // times that came as RFC 3339 in UTC with Z and Digits digits of fraction; microseconds as for Time
 	Addr              // IPv4 addresses that came in dotted decimal; their 32 bits as an integer
+	UUID              // UUIDs that came as RFC 9562 writes them, in lower case; their 16 bytes
 )
 
 // Field is one column of the Parquet file.
@@ -51,6 +52,8 @@ func (f *Field) form() form {
 		return asTimes
 	case Addr:
 		return asAddrs
+	case UUID:
+		return asUUIDs
 	case Bytes:
 		return asText
 	}
@@ -68,6 +71,8 @@ func (f *Field) column() parquet.Column {
 		}
 	case Time, Stamp:
 		c.Type, c.Micros = parquet.Int64, true
+	case UUID:
+		c.Type, c.UUID = parquet.Fixed, true
 	case Text, JSON:
 		c.Text = true
 	}

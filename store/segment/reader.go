@@ -348,7 +348,7 @@ func (s *Reader) Streams() ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if c == nil || c.form.numeric() {
+		if c == nil || c.form != asDict {
 			return nil, fmt.Errorf("%w: no streams", ErrDamaged)
 		}
 		for i := range c.Ends { // every entry of the dictionary occurs
@@ -424,7 +424,7 @@ const few = 48
 // chunk is the values of one column in one row group, or of the picked rows.
 type chunk struct {
 	*parquet.Values
-	form   form    // of the numbers, if Nums are the values
+	form   form    // of the numbers, if Nums are the values; asUUIDs; else of no matter
 	digits int     // of stamps
 	at     []int32 // of the picked rows: Values' value, or -1; nil when they are all rows
 }
@@ -453,6 +453,8 @@ func (c *chunk) value(i int, buf []byte) []byte {
 		return nil
 	case c.form.numeric():
 		return c.form.appendNumber(buf[:0], c.Nums[v], c.digits)
+	case c.form == asUUIDs:
+		return appendUUIDText(buf[:0], c.Text(v))
 	}
 	return c.Text(v)
 }

@@ -123,13 +123,14 @@ func (p *writePlan) filters(opt Options) bloom {
 			for i := range c.dict.ends {
 				f.add(xxh3.Hash(c.dict.value(uint32(i))))
 			}
-		case c.form == asText && c.path != colRaw && len(c.data) >= filterLength*c.n:
+		case c.form == asUUIDs, c.form == asText && c.path != colRaw && len(c.data) >= filterLength*c.n:
 			// The values hardly repeat, so that a question for one of them wants a
 			// place as well: a filter for each block of rows.
 			f = make(bloom, blockFilters(p.b.rows))
+			var buf [room]byte
 			if c.rows == nil && p.order == nil {
 				for i := range c.n {
-					f.inBlock(i, p.b.rows).add(xxh3.Hash(c.at(i, nil)))
+					f.inBlock(i, p.b.rows).add(xxh3.Hash(c.at(i, buf[:])))
 				}
 				break
 			}
@@ -139,12 +140,12 @@ func (p *writePlan) filters(opt Options) bloom {
 				if c.rows != nil {
 					row = int(c.rows[i])
 				}
-				f.inBlock(at(row), p.b.rows).add(xxh3.Hash(c.at(i, nil)))
+				f.inBlock(at(row), p.b.rows).add(xxh3.Hash(c.at(i, buf[:])))
 			}
 		}
 		if f != nil {
 			m := &p.m.Fields[len(p.fixed)+k]
-			m.Filter, m.Blocks = [2]int64{int64(len(out)), int64(len(f))}, c.form == asText
+			m.Filter, m.Blocks = [2]int64{int64(len(out)), int64(len(f))}, c.form != asDict
 			out = append(out, f...)
 		}
 	}
@@ -238,6 +239,8 @@ func (b *Builder) plan(m *Meta) *writePlan {
 			f.Type, f.Digits = Stamp, c.digits
 		case c.form == asAddrs:
 			f.Type = Addr
+		case c.form == asUUIDs:
+			f.Type = UUID
 		case c == b.raws:
 			f.Type = Bytes
 		}
@@ -307,6 +310,7 @@ func (p *writePlan) row(i int) int {
 type gatherer struct {
 	nums   []int64
 	idx    []uint32
+	data   []byte
 	places []int32 // row of the builder → value + 1
 }
 
@@ -354,6 +358,8 @@ func (p *writePlan) inOrder(pw *parquet.Writer, k int, c *column, from, to int) 
 	switch {
 	case c.form.numeric():
 		return pw.Ints(c.nums[v:end], rows, p.delta[k])
+	case c.form == asUUIDs:
+		return pw.Fixed(c.data[16*v:16*end], rows)
 	case c.form == asDict:
 		return pw.Dict(len(c.dict.ends), c.dict.value, c.idx[v:end], rows)
 	}
@@ -396,6 +402,12 @@ func (p *writePlan) outOfOrder(pw *parquet.Writer, g *gatherer, k int, c *column
 			g.nums = append(g.nums, c.nums[v])
 		}
 		return pw.Ints(g.nums, rows, p.delta[k])
+	case c.form == asUUIDs:
+		g.data = g.data[:0]
+		for _, v := range values {
+			g.data = append(g.data, c.data[16*v:16*v+16]...)
+		}
+		return pw.Fixed(g.data, rows)
 	case c.form == asDict:
 		g.idx = g.idx[:0]
 		for _, v := range values {

@@ -1,6 +1,6 @@
 // Package parquet writes and reads the part of the Apache Parquet format
 // (https://parquet.apache.org/docs/file-format/, format 2.11) that segments are
-// made of: flat columns of 32- and 64-bit integers and of byte strings, required
+// made of: flat columns of 32- and 64-bit integers, byte strings and UUIDs, required
 // or optional, in data pages of version 1, encoded as PLAIN,
 // DELTA_BINARY_PACKED or RLE_DICTIONARY, plain or in zstd.
 //
@@ -28,7 +28,11 @@ const (
 	Int32 Type = 1
 	Int64 Type = 2
 	Bytes Type = 6
+	Fixed Type = 7 // byte strings of FixedSize bytes
 )
+
+// FixedSize is how many bytes a value of type Fixed has.
+const FixedSize = 16
 
 // Column describes a column.
 type Column struct {
@@ -37,6 +41,7 @@ type Column struct {
 	Optional bool
 	Text     bool // Bytes that are UTF-8 (logical type STRING)
 	Micros   bool // Int64 that is a time: TIMESTAMP(MICROS, not adjusted to UTC)
+	UUID     bool // Fixed that is a UUID
 }
 
 // Chunk says where a column chunk lies in the file.

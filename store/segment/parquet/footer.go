@@ -37,7 +37,7 @@ func (w *Writer) columnIndex(c *chunk, k int) {
 	if w.cols[k].Type == Int32 {
 		size = 4
 	}
-	if w.cols[k].Type == Bytes {
+	if w.cols[k].Type == Bytes || w.cols[k].Type == Fixed {
 		return
 	}
 	h := &w.head
@@ -118,6 +118,9 @@ func (w *Writer) schemaElement(c *Column) {
 	h := &w.head
 	h.begin()
 	h.i32(1, int32(c.Type))
+	if c.Type == Fixed {
+		h.i32(2, FixedSize)
+	}
 	if c.Optional {
 		h.i32(3, 1)
 	} else {
@@ -129,6 +132,11 @@ func (w *Writer) schemaElement(c *Column) {
 		h.i32(6, 0) // converted type UTF8
 		h.structure(10)
 		h.structure(1)
+		h.end()
+		h.end()
+	case c.UUID:
+		h.structure(10)
+		h.structure(14)
 		h.end()
 		h.end()
 	case c.Micros:

@@ -2,6 +2,7 @@ package parquet
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -37,6 +38,7 @@ func randomWorld(r *rand.Rand, rows int) world {
 	add(Column{Type: Bytes, Optional: true, Text: true}, "plain")
 	add(Column{Type: Bytes, Optional: true}, "plain")
 	add(Column{Type: Bytes, Text: true}, "dict")
+	add(Column{Type: Fixed, Optional: true, UUID: true}, "plain")
 	for range 1 + r.IntN(3) {
 		n := 1 + r.IntN(rows)
 		var g [][]any
@@ -65,6 +67,12 @@ func randomWorld(r *rand.Rand, rows int) world {
 							}
 						}
 						v = x
+					case c.Type == Fixed:
+						b := [16]byte{0: byte(x), 7: byte(x >> 8)}
+						if wide {
+							binary.LittleEndian.PutUint64(b[8:], r.Uint64())
+						}
+						v = string(b[:])
 					default:
 						v = fmt.Sprintf("%0*d", r.IntN(9), x)
 					}
@@ -107,6 +115,8 @@ func (w *world) write(t testing.TB, compress bool) ([]byte, *Writer) {
 			}
 			var err error
 			switch {
+			case w.cols[k].Type == Fixed:
+				err = pw.Fixed(bytes.Join(texts, nil), rows)
 			case w.cols[k].Type != Bytes:
 				err = pw.Ints(nums, rows, w.how[k] == "delta")
 			case w.how[k] == "plain":
@@ -145,7 +155,7 @@ func (v *Values) at(c Column, row int) any {
 			return nil
 		}
 	}
-	if c.Type == Bytes {
+	if c.Type == Bytes || c.Type == Fixed {
 		return string(v.Text(i))
 	}
 	return v.Nums[i]
@@ -304,6 +314,13 @@ func readAll(t *testing.T, cr file.ColumnChunkReader, n int) []any {
 			total, got, err = cr.ReadBatch(want, v, defs, nil)
 			for _, x := range v[:got] {
 				vals = append(vals, int64(x))
+			}
+		case *file.FixedLenByteArrayColumnChunkReader:
+			v := make([]parquet.FixedLenByteArray, batch)
+			var got int
+			total, got, err = cr.ReadBatch(want, v, defs, nil)
+			for _, x := range v[:got] {
+				vals = append(vals, string(x))
 			}
 		case *file.ByteArrayColumnChunkReader:
 			v := make([]parquet.ByteArray, batch)

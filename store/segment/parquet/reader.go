@@ -26,12 +26,14 @@ type Values struct {
 	// Data and Ends are byte strings, each behind four bytes that are its
 	// length, as pages have them, and where each ends: the entries of the
 	// dictionary if Idx is not nil, else the values.
+	// Where the type is Fixed, Data has one behind the other and nothing else.
 	Data []byte
 	Ends []uint32
 	Idx  []uint32 // by value: its entry
 	// At is by row: which value it has, or -1. nil means that every row has one.
-	At []int32
-	n  int // values
+	At    []int32
+	n     int // values
+	fixed bool
 }
 
 // Len returns how many values there are, which is at most the number of rows.
@@ -39,7 +41,10 @@ func (v *Values) Len() int { return v.n }
 
 // Text returns byte string i, by value.
 func (v *Values) Text(i int) []byte {
-	if v.Idx != nil {
+	switch {
+	case v.fixed:
+		return v.Data[i*FixedSize : (i+1)*FixedSize : (i+1)*FixedSize]
+	case v.Idx != nil:
 		i = int(v.Idx[i])
 	}
 	return v.Entry(i)
@@ -161,7 +166,7 @@ func Decode(b []byte, col Column, zstd bool, rows int) (*Values, error) {
 	if rows < 0 || rows > MaxRows {
 		return nil, damaged("%d rows", rows)
 	}
-	p := pages{col: col, zstd: zstd, out: &Values{}}
+	p := pages{col: col, zstd: zstd, out: &Values{fixed: col.Type == Fixed}}
 	if err := p.all(b, rows); err != nil {
 		return nil, err
 	}
@@ -213,6 +218,8 @@ func (p *pages) dictionary(b []byte, n int) (err error) {
 	case Bytes:
 		p.out.Idx = []uint32{}
 		return p.texts(b, n)
+	case Fixed:
+		return damaged("a dictionary of UUIDs")
 	default:
 		p.nums, err = p.fixed(nil, b, n)
 		return err
@@ -341,12 +348,18 @@ func (p *pages) data(h pageHeader, b []byte) error {
 		return nil
 	case p.dict:
 		return damaged("a dictionary, and values beside it")
-	case h.encoding == encDelta && p.col.Type != Bytes:
+	case h.encoding == encDelta && p.col.Type != Bytes && p.col.Type != Fixed:
 		var err error
 		v.Nums, err = readDelta(v.Nums, b, values)
 		return err
 	case h.encoding == encPlain && p.col.Type == Bytes:
 		return p.texts(b, values)
+	case p.col.Type == Fixed:
+		if h.encoding != encPlain || len(b) != values*FixedSize {
+			return damaged("%d UUIDs in %d bytes", values, len(b))
+		}
+		v.Data = append(v.Data, b...)
+		return nil
 	case h.encoding == encPlain:
 		var err error
 		v.Nums, err = p.fixed(v.Nums, b, values)
@@ -443,7 +456,7 @@ type Picker struct{ p pages }
 // NewPicker returns a Picker. dict is the chunk's bytes before its first data
 // page: a dictionary, or nothing.
 func NewPicker(dict []byte, col Column, zstd bool) (*Picker, error) {
-	k := &Picker{pages{col: col, zstd: zstd, out: &Values{}}}
+	k := &Picker{pages{col: col, zstd: zstd, out: &Values{fixed: col.Type == Fixed}}}
 	if len(dict) > 0 {
 		h, rest, err := header(dict)
 		if err != nil {

@@ -280,6 +280,24 @@ func (w *Writer) Dict(n int, entry func(i uint32) []byte, idx []uint32, rows Row
 	return w.end(c)
 }
 
+// Fixed writes the next chunk out of byte strings of FixedSize bytes each, one
+// behind the other.
+func (w *Writer) Fixed(data []byte, rows Rows) error {
+	if _, _, err := w.next(); err != nil {
+		return err
+	}
+	n := len(data) / FixedSize
+	c := w.begin(rows, n)
+	c.encoding = encPlain
+	for v := 0; v < n || v == 0; v += PlainValues {
+		to := min(v+PlainValues, n)
+		w.beginPage(c, rows, v, to)
+		w.page = append(w.page, data[v*FixedSize:to*FixedSize]...)
+		w.endPage(c, to-v, nil)
+	}
+	return w.end(c)
+}
+
 func (s *stats) of(least, most []byte, any bool) {
 	if any && len(least) <= maxStat && len(most) <= maxStat {
 		s.min, s.max = append([]byte{}, least...), append([]byte{}, most...)
@@ -424,7 +442,7 @@ func (w *Writer) writePage(c *chunk, typ, n int, encoding int32) {
 		w.packed = w.enc.EncodeAll(w.page, w.packed[:0])
 		body = w.packed
 		first := len(w.groups) == 1 && w.off == c.Offset
-		if first && typ == pageData && c.encoding != encPlain && len(w.page) >= 1<<10 && !worthwhile(len(w.page), len(w.packed)) {
+		if first && typ == pageData && w.cols[k].Type != Bytes && len(w.page) >= 1<<10 && !worthwhile(len(w.page), len(w.packed)) {
 			w.plain[k] = true
 			body = w.page
 		}
