@@ -89,6 +89,9 @@ func (in *instance) lock(texts []TextFunction) error {
 		return err
 	}
 	in.fn = fn
+	if err := registerMatched(conn, fn); err != nil {
+		return err
+	}
 	if in.texts, err = registerTexts(conn, texts); err != nil {
 		return err
 	}
