@@ -12,22 +12,23 @@ type Kind string
 // The kinds. A record that is none of the named formats is [KindJSON] when
 // its bytes are a JSON object and [KindText] otherwise.
 const (
-	KindK8sAudit   Kind = "k8s.audit"      // audit.k8s.io Event, one JSON object
-	KindCloudTrail Kind = "aws.cloudtrail" // one CloudTrail record, JSON
-	KindVPCFlow    Kind = "aws.vpcflow"    // one VPC flow log line
-	KindDNS        Kind = "aws.dns"        // Route 53 Resolver query log, JSON
-	KindWAF        Kind = "aws.waf"        // AWS WAF log, JSON
-	KindLinuxAudit Kind = "linux.audit"    // one auditd line (type=… msg=audit(…): …)
-	KindSyslog     Kind = "linux.syslog"   // RFC 3164 or RFC 5424 line
-	KindJournal    Kind = "linux.journal"  // one systemd journal entry
-	KindContainer  Kind = "container"      // what a container wrote to stdout or stderr
-	KindJSON       Kind = "json"           // any other JSON object
-	KindText       Kind = "text"           // any other bytes
+	KindK8sAudit    Kind = "k8s.audit"             // audit.k8s.io Event, one JSON object
+	KindCloudTrail  Kind = "aws.cloudtrail"        // one CloudTrail record, JSON
+	KindTrailDigest Kind = "aws.cloudtrail.digest" // one CloudTrail digest file, JSON
+	KindVPCFlow     Kind = "aws.vpcflow"           // one VPC flow log line
+	KindDNS         Kind = "aws.dns"               // Route 53 Resolver query log, JSON
+	KindWAF         Kind = "aws.waf"               // AWS WAF log, JSON
+	KindLinuxAudit  Kind = "linux.audit"           // one auditd line (type=… msg=audit(…): …)
+	KindSyslog      Kind = "linux.syslog"          // RFC 3164 or RFC 5424 line
+	KindJournal     Kind = "linux.journal"         // one systemd journal entry
+	KindContainer   Kind = "container"             // what a container wrote to stdout or stderr
+	KindJSON        Kind = "json"                  // any other JSON object
+	KindText        Kind = "text"                  // any other bytes
 )
 
 // Kinds lists every kind in the order in which documentation names them.
 var Kinds = []Kind{
-	KindK8sAudit, KindCloudTrail, KindVPCFlow, KindDNS, KindWAF, KindLinuxAudit,
+	KindK8sAudit, KindCloudTrail, KindTrailDigest, KindVPCFlow, KindDNS, KindWAF, KindLinuxAudit,
 	KindSyslog, KindJournal, KindContainer, KindJSON, KindText,
 }
 

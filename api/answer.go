@@ -42,7 +42,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, lang query.Langu
 		s.fail(w, r, f)
 		return
 	}
-	leave, f := s.takeTurn(r)
+	leave, f := s.takeTurn(r, s.queries)
 	if f != nil {
 		s.fail(w, r, f)
 		return
@@ -50,6 +50,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, lang query.Langu
 	defer leave()
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.QueryTimeout)
 	defer cancel()
+	result := resultFailed
+	defer s.timeQuery(r.Context(), lang, time.Now(), &result)
 	rows, err := s.deps.Query(ctx, req)
 	if err != nil {
 		s.fail(w, r, s.failureOf(r, "query", timeoutOf(ctx, err)))
@@ -88,18 +90,34 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, lang query.Langu
 		h.Set(trailerError, trailerJSON(errorBody{f.detail()}))
 		return
 	}
+	result = resultOK
 	h.Set(trailerStats, trailerJSON(rows.Stats()))
 }
 
-// takeTurn waits until the caller's question may run. The function that it
+// How a question ended, in metrics.
+const (
+	resultOK        = "ok"
+	resultFailed    = "failed"
+	resultCancelled = "cancelled" // by its client, or by the server's end
+)
+
+// timeQuery counts a question that began at since and has ended.
+func (s *Server) timeQuery(ctx context.Context, lang query.Language, since time.Time, result *string) {
+	if *result != resultOK && errors.Is(ctx.Err(), context.Canceled) {
+		*result = resultCancelled
+	}
+	s.metrics.queries.WithLabelValues(languageName(lang), *result).Observe(time.Since(since).Seconds())
+}
+
+// takeTurn waits until the caller's question, or cat, may run. The function that it
 // returns must be called once.
-func (s *Server) takeTurn(r *http.Request) (leave func(), f *failure) {
+func (s *Server) takeTurn(r *http.Request, gate *fairGate) (leave func(), f *failure) {
 	// The deadline for reading the request would end the wait and the question:
 	// the server goes on reading to see whether the client goes away.
 	s.stopReadDeadline(r)
-	leave, err := s.queries.enter(r.Context(), principalOf(r).Name)
+	leave, err := gate.enter(r.Context(), principalOf(r).Name)
 	if errors.Is(err, errFull) {
-		return nil, overloaded("too many questions are being answered").retryAfter(s.queries.retryIn())
+		return nil, overloaded("too many questions are being answered").retryAfter(gate.retryIn())
 	}
 	if err != nil {
 		return nil, s.failureOf(r, "wait for a turn", err)

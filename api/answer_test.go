@@ -427,7 +427,7 @@ func TestLateAnswer(t *testing.T) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}}
-	s := start(t, Config{WriteTimeout: 50 * time.Millisecond, QueryTimeout: 100 * time.Millisecond}, f.deps())
+	s := start(t, Config{WriteTimeout: 400 * time.Millisecond, QueryTimeout: 700 * time.Millisecond}, f.deps())
 	c := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
 	defer c.CloseIdleConnections()
 	for path, want := range map[string]int{"/v1/sql": 504, "/v1/query": 504} {

@@ -317,6 +317,8 @@ func (s *Server) runAsync(ctx context.Context, q *asyncQuery, req query.Request,
 	}
 	defer leave()
 	q.running()
+	result := resultFailed
+	defer s.timeQuery(ctx, req.Language, time.Now(), &result)
 	rows, err := s.deps.Query(ctx, req)
 	if err != nil {
 		return fail("query", err)
@@ -339,6 +341,7 @@ func (s *Server) runAsync(ctx context.Context, q *asyncQuery, req query.Request,
 	if err := rows.Err(); err != nil {
 		return fail("query", err)
 	}
+	result = resultOK
 	return nil
 }
 

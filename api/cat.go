@@ -39,7 +39,7 @@ func (s *Server) cat(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, forbidden("the token does not allow to read this group"))
 		return
 	}
-	leave, f := s.takeTurn(r)
+	leave, f := s.takeTurn(r, s.cats)
 	if f != nil {
 		s.fail(w, r, f)
 		return

@@ -6,21 +6,26 @@ import (
 	"net"
 	"strconv"
 	"time"
+
+	"trailward/query/duck"
 )
 
 // The defaults of [Config].
 const (
-	DefaultListen              = "127.0.0.1:7300"
-	DefaultMaxBody             = 32 << 20
-	DefaultMaxDecoded          = 64 << 20
-	DefaultMaxRatio            = 200
-	DefaultMaxLine             = 16 << 20
-	DefaultMaxRecords          = 100_000
-	DefaultMaxBodyMemory       = 256 << 20
-	DefaultMaxIngests          = 16
-	DefaultIngestWait          = 2 * time.Second
-	DefaultMaxQueries          = 8
-	DefaultMaxPrincipalQueries = 6
+	DefaultListen        = "127.0.0.1:7300"
+	DefaultMaxBody       = 32 << 20
+	DefaultMaxDecoded    = 64 << 20
+	DefaultMaxRatio      = 200
+	DefaultMaxLine       = 16 << 20
+	DefaultMaxRecords    = 100_000
+	DefaultMaxBodyMemory = 256 << 20
+	DefaultMaxIngests    = 16
+	DefaultIngestWait    = 2 * time.Second
+	// DefaultMaxQueries is as many as the engine runs: a question that the server
+	// lets through never waits a second time, where no line is fair.
+	DefaultMaxQueries          = duck.DefaultConcurrency
+	DefaultMaxPrincipalQueries = 3
+	DefaultMaxCats             = 16
 	DefaultMaxQueriesQueued    = 256
 	DefaultMaxPrincipalQueued  = 128
 	DefaultQueryWait           = 20 * time.Second
@@ -80,13 +85,17 @@ type Config struct {
 	MaxIngests int
 	IngestWait time.Duration
 
-	// MaxQueries bounds the questions (and cats) that run at once,
+	// MaxQueries bounds the questions (and explanations and proofs) that run at once, and is how many the engine runs (see [Config.QueriesAtOnce]),
 	// MaxQueriesQueued those that wait for at most QueryWait; of both, one
 	// principal has at most MaxPrincipalQueries and MaxPrincipalQueued. Those that
 	// wait take turns by principal. Over: 429.
 	MaxQueries, MaxPrincipalQueries      int
 	MaxQueriesQueued, MaxPrincipalQueued int
 	QueryWait                            time.Duration
+	// MaxCats bounds the cats that run at once; one principal has three quarters
+	// of them. They take as long as their readers do, and so have turns of their
+	// own, with the same line. Over: 429.
+	MaxCats int
 	// QueryTimeout bounds a question from its start to its last row. Over: 504,
 	// or the trailer Trailward-Error when rows were sent.
 	QueryTimeout time.Duration
@@ -138,6 +147,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxPrincipalQueries, DefaultMaxPrincipalQueries)
 	def(&c.MaxPrincipalQueued, DefaultMaxPrincipalQueued)
 	def(&c.QueryWait, DefaultQueryWait)
+	def(&c.MaxCats, DefaultMaxCats)
 	def(&c.MaxAsync, DefaultMaxAsync)
 	def(&c.MaxPrincipalAsync, DefaultMaxPrincipalAsync)
 	def(&c.AsyncTimeout, DefaultAsyncTimeout)
@@ -157,6 +167,10 @@ func (c Config) withDefaults() Config {
 	def(&c.DrainTime, DefaultDrainTime)
 	return c
 }
+
+// QueriesAtOnce is how many questions the server lets through at once. The engine
+// behind it must run as many.
+func (c Config) QueriesAtOnce() int { return c.withDefaults().MaxQueries }
 
 func def[T comparable](p *T, value T) {
 	var zero T
@@ -198,7 +212,8 @@ func (c Config) Validate() error {
 		{"MaxRecords", int64(c.MaxRecords), 1, 10_000_000},
 		{"MaxBodyMemory", c.MaxBodyMemory, 1 << 20, 1 << 40},
 		{"MaxIngests", int64(c.MaxIngests), 1, 1 << 16},
-		{"MaxQueries", int64(c.MaxQueries), 1, 1 << 16},
+		{"MaxQueries", int64(c.MaxQueries), 1, 256}, // as duck.Config
+		{"MaxCats", int64(c.MaxCats), 1, 1 << 16},
 		{"MaxQueriesQueued", int64(c.MaxQueriesQueued), 1, 1 << 16},
 		{"MaxPrincipalQueries", int64(c.MaxPrincipalQueries), 1, 1 << 16},
 		{"MaxPrincipalQueued", int64(c.MaxPrincipalQueued), 1, 1 << 16},
@@ -244,7 +259,7 @@ func (c Config) LogValue() slog.Value {
 		slog.String("listen", c.Listen), slog.String("tls_cert", c.TLSCert), slog.Bool("open_loopback", c.OpenLoopback),
 		slog.Int64("max_body", c.MaxBody), slog.Int64("max_decoded", c.MaxDecoded), slog.Int("max_line", c.MaxLine),
 		slog.Int("max_records", c.MaxRecords), slog.Int64("max_body_memory", c.MaxBodyMemory),
-		slog.Int("max_ingests", c.MaxIngests), slog.Int("max_queries", c.MaxQueries), slog.Duration("query_timeout", c.QueryTimeout),
+		slog.Int("max_ingests", c.MaxIngests), slog.Int("max_queries", c.MaxQueries), slog.Int("max_cats", c.MaxCats), slog.Duration("query_timeout", c.QueryTimeout),
 		slog.Int("max_async", c.MaxAsync), slog.Int64("max_async_memory", c.MaxAsyncMemory), slog.Duration("async_keep", c.AsyncKeep),
 		slog.Duration("read_timeout", c.ReadTimeout), slog.Int("max_connections", c.MaxConnections), slog.Duration("drain_time", c.DrainTime),
 	)

@@ -3,12 +3,14 @@ package api
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"trailward"
+	"trailward/api/keep"
 	"trailward/api/live"
 	"trailward/auth"
 	"trailward/match"
@@ -35,6 +37,9 @@ var (
 type UserError struct {
 	Message string // lower case, one line, nothing internal
 	Hint    string // what would be right; may be empty
+	// Conflict says that nothing is wrong with the request but that the server
+	// is not in a state for it: status 409.
+	Conflict bool
 }
 
 func (e *UserError) Error() string {
@@ -69,6 +74,7 @@ type IngestResult struct {
 	Records    int64                    `json:"records"`    // new ones
 	Bytes      int64                    `json:"bytes"`      // of the new ones
 	Duplicates int64                    `json:"duplicates"` // stored before
+	Conflicts  int64                    `json:"conflicts"`  // of the new ones: the natural key was known, with other content
 	Damaged    map[string]int64         `json:"damaged"`    // kept as text, by reason; counted in Records too
 	Rejected   int64                    `json:"rejected"`   // could not be stored
 	Kinds      map[trailward.Kind]int64 `json:"kinds"`      // of the new ones
@@ -113,6 +119,44 @@ type FrameFunc func(body []byte, kind trailward.Kind, maxRecords, maxLine int) (
 // [live.Hub.Subscribe].
 type TailFunc func(may func(group string) bool, pattern *match.Pattern) (*live.Tail, error)
 
+// ExplainFunc says what a question becomes in the SQL of an engine, one of
+// [query.Engines], and which parts of the store it reads. Its Groups are as for
+// [QueryFunc].
+type ExplainFunc func(ctx context.Context, r query.Request, engine string) (*query.Explanation, error)
+
+// Keeper administers what is behind the server. Its methods may be called at
+// once; those that take long end when ctx does. A [*UserError] is told to the
+// client.
+type Keeper interface {
+	// Settings lists what holds for every group, by name.
+	Settings(ctx context.Context) ([]keep.Setting, error)
+	// SetRetention sets a group's retention, in the form of [keep.Setting]; the
+	// retention "default" takes back what was set.
+	SetRetention(ctx context.Context, group, retention string) (keep.Setting, error)
+	SetHold(ctx context.Context, group, reason string) (keep.Setting, error)
+	ReleaseHold(ctx context.Context, group string) (keep.Setting, error)
+	// Expire deletes what is past its retention.
+	Expire(ctx context.Context) (keep.Expiry, error)
+	Keys(ctx context.Context) ([]keep.KeyUse, error)
+	RotateKeys(ctx context.Context, r keep.Rotation, progress func(keep.Progress)) (keep.Rotated, error)
+	// Verify reads everything again. report is the JSON of the whole report,
+	// findings included.
+	Verify(ctx context.Context, progress func(keep.Progress)) (report []byte, err error)
+	// Prove gives the proof of a record by its pointer, as JSON, and the record's
+	// group. The error wraps [ErrNotFound] when there is no such record.
+	Prove(ctx context.Context, pointer string) (group string, proof []byte, err error)
+	// Checkpoint gives the newest checkpoint, and the proof that it continues the
+	// one of size entries and the base64 root, unless size is 0.
+	Checkpoint(ctx context.Context, size uint64, root string) (keep.Checkpoint, error)
+	// Backup writes the whole store, without its key, as a tar archive.
+	Backup(ctx context.Context, w io.Writer) (keep.Backup, error)
+	Lookups(ctx context.Context) ([]keep.Lookup, error)
+	// PutLookup makes a lookup table of CSV, or replaces it.
+	PutLookup(ctx context.Context, name string, csv []byte) (keep.Lookup, error)
+	// RemoveLookup removes a lookup table; the error wraps [ErrNotFound].
+	RemoveLookup(ctx context.Context, name string) error
+}
+
 // Deps is what the server is given. Every field without "optional" must be set.
 type Deps struct {
 	Ingest IngestFunc
@@ -130,6 +174,15 @@ type Deps struct {
 	Frame FrameFunc
 	// Tail, optional, is the hub of live tails; without it there are none.
 	Tail TailFunc
+	// Check, optional, looks for faults in a question's text without asking it, so
+	// that an asynchronous one is told of them at once; its errors are as those of
+	// Query.
+	Check func(ctx context.Context, r query.Request) error
+	// Keeper, optional, administers; without it those routes answer 503.
+	Keeper Keeper
+	// Explain, optional, says what questions become; without it the route
+	// answers 503.
+	Explain ExplainFunc
 	// Log, optional: slog.Default().
 	Log *slog.Logger
 	// Metrics, optional, is the registry that /metrics shows and that the server

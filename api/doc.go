@@ -10,6 +10,10 @@
 // The routes are one table (routes.go). openapi.yaml describes them, is served
 // at /openapi.yaml, and a test holds the two against each other, both ways.
 //
+// What administers (retention, holds, keys, verification, backup: keeping.go) is
+// behind one interface, [Keeper], whose words are the package api/keep. Work that
+// takes long answers with lines (chore.go), of each kind one at a time.
+//
 // Two promises shape the code:
 //
 //   - An ingest request is answered with 2xx only after the ingest function

@@ -85,6 +85,8 @@ func (s *Server) failureFor(ctx context.Context, id, op string, err error) *fail
 	switch {
 	case errors.As(err, &fault):
 		return &failure{status: http.StatusBadRequest, message: fault.Msg, hint: fault.Hint, line: fault.Line, column: fault.Col, reason: "malformed"}
+	case errors.As(err, &user) && user.Conflict:
+		return &failure{status: http.StatusConflict, message: user.Message, hint: user.Hint, reason: "conflict"}
 	case errors.As(err, &user):
 		return &failure{status: http.StatusBadRequest, message: user.Message, hint: user.Hint, reason: "malformed"}
 	case errors.Is(err, ErrNotFound):

@@ -255,6 +255,8 @@ func (s *Server) store(w http.ResponseWriter, r *http.Request, b *body, req Inge
 	}
 	s.metrics.bytes.WithLabelValues(route).Add(float64(result.Bytes))
 	s.metrics.duplicates.WithLabelValues(route).Add(float64(result.Duplicates))
+	s.metrics.stored.WithLabelValues(route).Add(float64(result.Records))
+	s.metrics.conflicts.WithLabelValues(route).Add(float64(result.Conflicts))
 	s.metrics.damaged.WithLabelValues(route).Add(float64(damaged))
 	s.metrics.refused.WithLabelValues(route).Add(float64(result.Rejected))
 	if result.Damaged == nil {

@@ -23,25 +23,29 @@ type metrics struct {
 
 	bodyBytes  *prometheus.CounterVec // route; as sent
 	bodyMemory prometheus.GaugeFunc
-	received   *prometheus.CounterVec // route
-	bytes      *prometheus.CounterVec // route
-	duplicates *prometheus.CounterVec // route
-	damaged    *prometheus.CounterVec // route
-	refused    *prometheus.CounterVec // route; records that the store could not keep
-	rejected   *prometheus.CounterVec // route, reason; requests of which nothing was stored
-	rows       *prometheus.CounterVec // route
+	received   *prometheus.CounterVec   // route
+	bytes      *prometheus.CounterVec   // route
+	stored     *prometheus.CounterVec   // route
+	duplicates *prometheus.CounterVec   // route
+	conflicts  *prometheus.CounterVec   // route
+	damaged    *prometheus.CounterVec   // route
+	refused    *prometheus.CounterVec   // route; records that the store could not keep
+	rejected   *prometheus.CounterVec   // route, reason; requests of which nothing was stored
+	rows       *prometheus.CounterVec   // route
+	queries    *prometheus.HistogramVec // language, result
 
 	tailRecords *prometheus.CounterVec // result
 }
 
 // gauges are what metrics asks the server for when they are shown.
 type gauges struct {
-	bodyMemory, queriesRunning, queriesWaiting, asyncMemory, tails func() float64
+	bodyMemory, catsRunning, queriesRunning, queriesWaiting, asyncMemory, tails func() float64
 }
 
 func (s *Server) gauges() gauges {
 	return gauges{
 		bodyMemory:     func() float64 { return float64(s.memory.inUse()) },
+		catsRunning:    func() float64 { n, _ := s.cats.load(); return float64(n) },
 		queriesRunning: func() float64 { n, _ := s.queries.load(); return float64(n) },
 		queriesWaiting: func() float64 { _, n := s.queries.load(); return float64(n) },
 		asyncMemory:    func() float64 { return float64(s.async.memory.inUse()) },
@@ -73,17 +77,24 @@ func newMetrics(reg *prometheus.Registry, g gauges) (*metrics, error) {
 		bodyMemory:   gauge("trailward_ingest_body_memory_bytes", "Bytes of request bodies held in memory.", g.bodyMemory),
 		received:     counter("trailward_ingest_records_received_total", "Records in requests that were within the limits, duplicates included.", "route"),
 		bytes:        counter("trailward_ingest_bytes_stored_total", "Bytes of records newly stored.", "route"),
+		stored:       counter("trailward_ingest_records_stored_total", "Records newly stored.", "route"),
+		conflicts:    counter("trailward_ingest_records_conflict_total", "Records newly stored although one with the same natural key and other content was there.", "route"),
 		duplicates:   counter("trailward_ingest_records_duplicate_total", "Records that were stored before.", "route"),
 		damaged:      counter("trailward_ingest_records_damaged_total", "Records kept as text because they were not whole.", "route"),
 		refused:      counter("trailward_ingest_records_rejected_total", "Records that the store could not keep.", "route"),
 		rejected:     counter("trailward_ingest_requests_rejected_total", "Ingest requests of which nothing was stored, by reason.", "route", "reason"),
 		rows:         counter("trailward_query_rows_total", "Rows handed out.", "route"),
-		tailRecords:  counter("trailward_tail_records_total", "Records of live tails, counted for each, by result: sent, skipped.", "result"),
+		queries: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "trailward_query_seconds", Help: "Time of a question in the engine, from its turn to its last row, by language (insights, sql) and result: ok, failed, cancelled.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
+		}, []string{"language", "result"}),
+		tailRecords: counter("trailward_tail_records_total", "Records of live tails, counted for each, by result: sent, skipped.", "result"),
 	}
 	for _, c := range []prometheus.Collector{
 		m.requests, m.seconds, m.inFlight, m.panics, m.authFailures, m.foreign, m.bodyBytes, m.bodyMemory,
-		m.received, m.bytes, m.duplicates, m.damaged, m.refused, m.rejected, m.rows, m.tailRecords,
-		gauge("trailward_queries_running", "Questions that are being answered, those of cat included.", g.queriesRunning),
+		m.received, m.stored, m.bytes, m.duplicates, m.conflicts, m.damaged, m.refused, m.rejected, m.rows, m.queries, m.tailRecords,
+		gauge("trailward_queries_running", "Questions that are being answered, explanations and proofs included.", g.queriesRunning),
+		gauge("trailward_cats_running", "Groups that are being read out whole.", g.catsRunning),
 		gauge("trailward_queries_waiting", "Questions that wait for their turn.", g.queriesWaiting),
 		gauge("trailward_query_results_bytes", "Bytes of the answers to asynchronous questions that are kept.", g.asyncMemory),
 		gauge("trailward_tails", "Live tails that are open.", g.tails),

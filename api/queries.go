@@ -66,6 +66,13 @@ func (s *Server) startQuery(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.stopReadDeadline(r)
+	if s.deps.Check != nil {
+		// However long the line is, a fault in the text is told now.
+		if err := s.deps.Check(r.Context(), req); err != nil {
+			s.fail(w, r, s.failureOf(r, "check query", err))
+			return
+		}
+	}
 	id := requestID(r)
 	q, err := s.async.begin(principalOf(r).Name, req.Language, s.deps.Now(), s.cfg.AsyncTimeout, s.asyncWork(req, id))
 	switch {
@@ -133,6 +140,10 @@ func (s *Server) showQuery(w http.ResponseWriter, r *http.Request) {
 	switch st.Status {
 	case asyncComplete:
 	case asyncFailed:
+		if fault.retry > 0 || fault.status == http.StatusTooManyRequests {
+			// It failed for want of room: asking for its answer again does not help.
+			fault = &failure{status: http.StatusConflict, message: "the query failed: " + fault.message, hint: fault.hint, reason: "not_complete"}
+		}
 		s.fail(w, r, fault)
 		return
 	default:

@@ -100,12 +100,18 @@ func TestOpenAPI(t *testing.T) {
 		}
 		want := []string{"200", "401", "403", "429", "503"}
 		switch {
+		case rt.action == auth.Administer && rt.method != "GET" && rt.method != "PUT":
+			want = append(want, "500")
+		case rt.method == "PUT":
+			want = append(want, "400", "408", "413", "500")
 		case rt.action == auth.Write:
 			want = append(want, "400", "408", "409", "413", "415", "500")
 		case key == "POST /v1/queries":
 			want = append(want, "400", "408", "413", "415", "500")
 		case strings.HasSuffix(key, "/{id}"):
 			want = append(want, "404")
+		case key == "POST /v1/explain":
+			want = append(want, "400", "408", "413", "415", "500", "504")
 		case rt.method == "POST":
 			want = append(want, "400", "404", "406", "408", "413", "415", "500", "504")
 		}
@@ -113,6 +119,22 @@ func TestOpenAPI(t *testing.T) {
 			if !slices.Contains(op.statuses, w) {
 				t.Errorf("%s: openapi.yaml does not have the status %s; it has %q", key, w, op.statuses)
 			}
+		}
+	}
+	ids := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^      operationId: (\w+)$`).FindAllStringSubmatch(string(openAPI), -1) {
+		if ids[m[1]] {
+			t.Errorf("openapi.yaml has the operationId %s twice", m[1])
+		}
+		ids[m[1]] = true
+	}
+	if len(ids) != len(described) {
+		t.Errorf("openapi.yaml has %d operationIds for %d operations", len(ids), len(described))
+	}
+	for _, m := range regexp.MustCompile(`#/components/(\w+)/(\w+)`).FindAllStringSubmatch(string(openAPI), -1) {
+		_, section, _ := strings.Cut(string(openAPI), "\n  "+m[1]+":\n")
+		if !strings.Contains("\n"+section, "\n    "+m[2]+":\n") {
+			t.Errorf("openapi.yaml refers to %s, which is not there", m[0])
 		}
 	}
 	for key := range real {
@@ -183,10 +205,61 @@ func TestRoutesByRole(t *testing.T) {
 			{"?group=" + foreign, "", 401, 403, 403, 403, 200},
 			{"?group=/own/none", "", 401, 404, 403, 404, 404},
 		},
-		"GET /metrics":      {{"", "", 401, 200, 403, 200, 200}},
-		"GET /healthz":      {{"", "", 200, 200, 200, 200, 200}},
-		"GET /readyz":       {{"", "", 200, 200, 200, 200, 200}},
-		"GET /openapi.yaml": {{"", "", 200, 200, 200, 200, 200}},
+		"POST /v1/explain": {
+			{"", question(`"` + own + `"`), 401, 200, 403, 200, 200},
+			{"", question(`"` + foreign + `"`), 401, 403, 403, 403, 200},
+			{"?engine=oracle", question(""), 401, 400, 403, 400, 400},
+		},
+		"GET /v1/retention": {
+			{"", "", 401, 200, 403, 200, 200},
+			{"?group=" + own, "", 401, 200, 403, 200, 200},
+			{"?group=" + foreign, "", 401, 404, 403, 404, 200},
+		},
+		"PUT /v1/retention": {
+			{"?group=" + own, `{"retention":"30d"}`, 401, 403, 403, 200, 200},
+			{"?group=" + foreign, `{"retention":"30d"}`, 401, 403, 403, 403, 200},
+			{"?group=trailward/access", `{"retention":"30d"}`, 401, 403, 403, 403, 200},
+			{"?group=" + own, `{"retention":"3h"}`, 401, 403, 403, 400, 400},
+			{"", `{"retention":"30d"}`, 401, 403, 403, 400, 400},
+		},
+		"DELETE /v1/retention": {
+			{"?group=" + own, "", 401, 403, 403, 200, 200},
+			{"?group=" + foreign, "", 401, 403, 403, 403, 200},
+		},
+		"POST /v1/retention/expire": {{"", "", 401, 403, 403, 403, 200}},
+		"GET /v1/holds": {
+			{"", "", 401, 403, 403, 200, 200},
+			{"?group=" + own, "", 401, 403, 403, 200, 200},
+			{"?group=" + foreign, "", 401, 403, 403, 404, 200},
+		},
+		"PUT /v1/holds": {
+			{"?group=" + own, `{"reason":"case"}`, 401, 403, 403, 200, 200},
+			{"?group=" + foreign, `{"reason":"case"}`, 401, 403, 403, 403, 200},
+			{"?group=" + own, `{}`, 401, 403, 403, 400, 400},
+		},
+		"DELETE /v1/holds": {
+			{"?group=" + own, "", 401, 403, 403, 200, 200},
+			{"?group=" + foreign, "", 401, 403, 403, 403, 200},
+		},
+		// These are about every group: an admin of some may not.
+		"GET /v1/keys":              {{"", "", 401, 403, 403, 403, 200}},
+		"POST /v1/keys/rotate":      {{"", "{}", 401, 403, 403, 403, 200}, {"", `{"all":1}`, 401, 403, 403, 403, 400}},
+		"POST /v1/verify":           {{"", "", 401, 403, 403, 403, 200}},
+		"POST /v1/backup":           {{"", "", 401, 403, 403, 403, 200}},
+		"PUT /v1/lookups/{name}":    {{"users", "a,b\n1,2\n", 401, 403, 403, 403, 200}},
+		"DELETE /v1/lookups/{name}": {{"users", "", 401, 403, 403, 403, 200}, {"none", "", 401, 403, 403, 403, 404}},
+		"GET /v1/lookups":           {{"", "", 401, 200, 403, 200, 200}},
+		"GET /v1/proof": {
+			{"?record=" + own, "", 401, 200, 403, 200, 200},
+			{"?record=" + foreign, "", 401, 404, 403, 404, 200},
+			{"?record=none", "", 401, 404, 403, 404, 404},
+			{"", "", 401, 400, 403, 400, 400},
+		},
+		"GET /v1/checkpoint": {{"", "", 401, 200, 403, 200, 200}, {"?size=x", "", 401, 400, 403, 400, 400}, {"?size=99&root=AA==", "", 401, 409, 403, 409, 409}},
+		"GET /metrics":       {{"", "", 401, 200, 403, 200, 200}},
+		"GET /healthz":       {{"", "", 200, 200, 200, 200, 200}},
+		"GET /readyz":        {{"", "", 200, 200, 200, 200, 200}},
+		"GET /openapi.yaml":  {{"", "", 200, 200, 200, 200, 200}},
 	}
 	f := &fakeStore{groups: []GroupInfo{{Name: own}, {Name: foreign}, {Name: "trailward/access"}}, cat: map[string][]string{own: {"a"}, foreign: {"b"}}}
 	a, secrets := tokens(t, "/own/*")
@@ -216,9 +289,9 @@ func TestRoutesByRole(t *testing.T) {
 		for _, c := range cases {
 			for _, who := range callers {
 				t.Run(fmt.Sprintf("%s %s by %s", rt.key(), c.path, who.name), func(t *testing.T) {
-					path := strings.TrimSuffix(rt.pattern, "/{group...}") + c.path
+					path := strings.TrimSuffix(strings.TrimSuffix(rt.pattern, "/{group...}"), "{name}") + c.path
 					var body io.Reader
-					if rt.method == "POST" {
+					if rt.method == "POST" || rt.method == "PUT" {
 						body = strings.NewReader(c.body)
 					}
 					var opts []func(*http.Request)
@@ -228,6 +301,9 @@ func TestRoutesByRole(t *testing.T) {
 					resp, out := ask(t, who.server, rt.method, path, body, opts...)
 					if want := who.want(c); resp.StatusCode != want {
 						t.Errorf("%s %s = %d %s, want %d", rt.method, path, resp.StatusCode, out, want)
+					}
+					if rt.pattern == "/v1/retention" && resp.StatusCode == 200 && strings.Contains(out, "case 17") && who.name == "reader" {
+						t.Errorf("the reason of a hold is shown to %s: %s", who.name, out)
 					}
 					if rt.pattern == "/v1/groups" && resp.StatusCode == 200 && strings.Contains(out, foreign) != (who.name == "local") {
 						t.Errorf("groups shown to %s: %s", who.name, out)

@@ -37,8 +37,10 @@ type Server struct {
 	memory      *budget
 	ingests     *gate
 	queries     *fairGate
+	cats        *fairGate // apart: a slow reader may hold one for hours
 	async       *asyncQueries
 	tails       *tailCount
+	chores      chores
 
 	tokensSeen atomic.Bool   // a token exists or existed since the start
 	stopping   atomic.Bool   // no new work is taken on
@@ -84,6 +86,9 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	s.memory = &budget{limit: s.cfg.MaxBodyMemory}
 	s.ingests = newGate(s.cfg.MaxIngests, s.cfg.IngestWait)
 	s.queries = newFairGate(s.cfg)
+	cats := s.cfg
+	cats.MaxQueries, cats.MaxPrincipalQueries = s.cfg.MaxCats, max(1, s.cfg.MaxCats*3/4)
+	s.cats = newFairGate(cats)
 	s.async = newAsyncQueries(s.cfg)
 	s.tails = &tailCount{most: s.cfg.MaxPrincipalTails, open: map[string]int{}}
 	m, err := newMetrics(deps.Metrics, s.gauges())

@@ -124,8 +124,12 @@ func (f *fakeStore) deps() Deps {
 			}
 			return f.catErr
 		},
-		Ready: func(context.Context) error { return f.ready },
-		Log:   slog.New(slog.DiscardHandler),
+		Ready:  func(context.Context) error { return f.ready },
+		Keeper: &fakeKeeper{groups: []string{"/own/a", "/foreign/a", "trailward/access"}},
+		Explain: func(_ context.Context, r query.Request, engine string) (*query.Explanation, error) {
+			return &query.Explanation{SQL: engine + " " + r.Text}, nil
+		},
+		Log: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -247,6 +251,9 @@ func ask(t *testing.T, s *Server, method, path string, body io.Reader, opts ...f
 	data, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	if status := resp.StatusCode; (status == 429 || status == 503) && resp.Header.Get("Retry-After") == "" {
+		t.Errorf("%s %s = %d without Retry-After", method, path, status)
 	}
 	return resp, string(data)
 }

@@ -40,13 +40,13 @@ func (r Role) Valid() bool { return slices.Contains(Roles, r) }
 // Action is what somebody wants to do.
 type Action string
 
-// The actions. [Write] concerns a group and a kind, [Read] a group, the others
-// the server as a whole.
+// The actions. [Write] concerns a group and a kind, [Read] a group, [Administer] a
+// group or the server as a whole, [Observe] the server as a whole.
 const (
 	Read       Action = "read"       // see the records of a group
 	Write      Action = "write"      // add records to a group
 	Observe    Action = "observe"    // see the server's metrics
-	Administer Action = "administer" // tokens, retention, holds, keys
+	Administer Action = "administer" // retention and holds of a group; keys, expiry, verification, backup, lookup tables
 )
 
 // ReservedPrefix begins the names of the groups that belong to the server
@@ -92,15 +92,22 @@ func (p Principal) Can(a Action) bool {
 
 // May decides whether the principal may do a to the group with records of the
 // kind. The kind matters for [Write] only, where an empty one (to be found by
-// content) is refused to a principal that is bound to some kinds. The group and
-// the kind do not matter for [Observe] and [Administer].
+// content) is refused to a principal that is bound to some kinds. An empty group
+// with [Administer] means the server as a whole: that takes a principal of all
+// groups, since keys, expiry and a backup are about the records of every one. The
+// group does not matter for [Observe].
 func (p Principal) May(a Action, group string, kind trailward.Kind) bool {
 	if !p.Can(a) {
 		return false
 	}
 	switch a {
-	case Observe, Administer:
+	case Observe:
 		return true
+	case Administer:
+		if group == "" {
+			return slices.Contains(p.Groups, "*")
+		}
+		return p.hasGroup(group)
 	case Read:
 		return p.hasGroup(group)
 	case Write:

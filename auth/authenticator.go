@@ -57,7 +57,7 @@ func (a *Authenticator) Authenticate(from netip.Addr, bearer string) (Principal,
 			want = e.Hash
 		}
 		equal := subtle.ConstantTimeCompare(sum[:], want[:]) == 1
-		if !wellFormed || !known || !equal || e.Expired(now) {
+		if !wellFormed || !known || !equal || e.expired(now) {
 			return false
 		}
 		p = e.principal()

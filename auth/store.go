@@ -56,11 +56,36 @@ func OpenStore(path string, now func() time.Time) (*Store, error) {
 	if now == nil {
 		now = time.Now
 	}
-	s := &Store{path: path, now: now}
+	s := &Store{path: path, now: forward(now)}
 	if _, err := s.entries(); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// forward is the clock without its steps back: what has expired stays so.
+func forward(now func() time.Time) func() time.Time {
+	var mu sync.Mutex
+	var last time.Time
+	return func() time.Time {
+		t := now()
+		mu.Lock()
+		defer mu.Unlock()
+		if t.Before(last) {
+			return last
+		}
+		last = t
+		return t
+	}
+}
+
+// maxAhead is how much later than now a token may have been made. A clock that is
+// further behind cannot say what has expired.
+const maxAhead = time.Hour
+
+// expired reports whether a token has expired, or nobody can say.
+func (e *entry) expired(now time.Time) bool {
+	return e.Expired(now) || !e.Expires.IsZero() && e.Created.After(now.Add(maxAhead))
 }
 
 // Create adds a token that grants what t says (its id and times of creation
@@ -135,7 +160,7 @@ func (s *Store) Active() (int, error) {
 	}
 	n, now := 0, s.now()
 	for _, e := range ids {
-		if !e.Expired(now) {
+		if !e.expired(now) {
 			n++
 		}
 	}

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"strconv"
 	"strings"
@@ -142,7 +143,26 @@ func (s *story) cloudTrail() Sample {
 	b.WriteString(`{"Records":[` + strings.Join(l.sorted(), ",") + `]}`)
 	return Sample{
 		Name: "cloudtrail.json.gz", Group: GroupTrail, Stream: account + "_CloudTrail_" + region, Kind: trailward.KindCloudTrail,
-		Records: len(l), Data: compress(b.Bytes()),
+		Records: len(l), Data: compress(b.Bytes()), plain: b.Bytes(),
+	}
+}
+
+// trailDigest is the CloudTrail digest file of the day: it names the file with
+// the day's events and its hash, with which `trailward ingest` compares it.
+func (s *story) trailDigest(trail Sample) Sample {
+	name := func(kind, end string) string {
+		return "AWSLogs/" + account + "/" + kind + "/" + region + "/" + s.end.Format("2006/01/02") + "/" + end
+	}
+	at := func(t time.Time) string { return t.Format(time.RFC3339) }
+	b := fmt.Appendf(nil, `{"awsAccountId":"%s","digestStartTime":"%s","digestEndTime":"%s","digestS3Bucket":"st-mary-trail","digestS3Object":"%s",`+
+		`"digestPublicKeyFingerprint":"31e8b5433410dfb61a9dc45cc65b22ff","digestSignatureAlgorithm":"SHA256withRSA","newestEventTime":"%s","oldestEventTime":"%s",`+
+		`"previousDigestS3Bucket":null,"previousDigestS3Object":null,"previousDigestHashValue":null,"previousDigestHashAlgorithm":null,"previousDigestSignature":null,`+
+		`"logFiles":[{"s3Bucket":"st-mary-trail","s3Object":"%s","hashValue":"%x","hashAlgorithm":"SHA-256","newestEventTime":"%s","oldestEventTime":"%s"}]}`,
+		account, at(s.start), at(s.end), name("CloudTrail-Digest", "cloudtrail-digest.json.gz"), at(s.end), at(s.start),
+		name("CloudTrail", trail.Name), sha256.Sum256(trail.plain), at(s.end), at(s.start))
+	return Sample{
+		Name: "cloudtrail-digest.json.gz", Group: GroupTrail, Stream: account + "_CloudTrail-Digest_" + region, Kind: trailward.KindTrailDigest,
+		Records: 1, Data: compress(b),
 	}
 }
 

@@ -30,6 +30,8 @@ type Sample struct {
 	Kind    trailward.Kind // what its records are
 	Records int            // how many records its bytes hold
 	Data    []byte         // the file
+
+	plain []byte // Data without compression, where another sample speaks of it
 }
 
 // Full is the amount of background that `trailward demo` loads, in percent.
@@ -47,10 +49,12 @@ var ShippedDay = time.Date(2026, time.November, 2, 0, 0, 0, 0, time.UTC)
 // order of time.
 func Samples(end time.Time, background int) []Sample {
 	s := newStory(end, background)
+	audit, list, trail := s.kubeAuditFile(), s.kubeAuditEventList(), s.cloudTrail()
 	return []Sample{
-		s.kubeAuditFile(),
-		s.kubeAuditEventList(),
-		s.cloudTrail(),
+		audit,
+		list,
+		trail,
+		s.trailDigest(trail),
 		s.vpcFlow(),
 		s.dns(),
 		s.waf(),

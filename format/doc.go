@@ -61,8 +61,12 @@ func ClassifyObject(has func(path string) bool) trailward.Kind {
 		if has("stage") && has("level") && (has("verb") || has("requestURI")) {
 			return trailward.KindK8sAudit
 		}
+	case has("digestS3Object"):
+		if has("digestStartTime") && has("digestEndTime") && has("awsAccountId") && has("logFiles") {
+			return trailward.KindTrailDigest
+		}
 	case has("eventVersion"):
-		// A digest has none of these, a LookupEvents item holds the record as a
+		// A LookupEvents item holds the record as a
 		// string, and an S3 event notification (eventVersion, eventSource,
 		// eventName too) has no eventID.
 		if !has("awsRegion") || !has("eventTime") && !has("@@timestamp") && !has("@timestamp") { // the latter two from Logstash

@@ -5,6 +5,7 @@ import "trailward"
 var (
 	timeK8sAudit   = []string{"stageTimestamp", "requestReceivedTimestamp", "timestamp", "metadata.creationTimestamp"}
 	timeCloudTrail = []string{"eventTime", "@@timestamp", "@timestamp"}
+	timeDigest     = []string{"digestEndTime", "digestStartTime"}
 	timeFlow       = []string{"start", "end"}
 	timeDNS        = []string{"query_timestamp"}
 	timeWAF        = []string{"timestamp"}
@@ -28,6 +29,7 @@ var (
 //     happened. requestReceivedTimestamp is the same in all stages: a watch or
 //     an exec that ends hours later would be filed under its beginning, and
 //     the stages of a request would have no order. The rest is v1beta1.
+//   - aws.cloudtrail.digest: digestEndTime, when the hour that it speaks of ended.
 //   - aws.vpcflow: start, as CloudWatch Logs takes it.
 //   - linux.journal: the time that the writer's kernel gave, if journald knows
 //     it, else the time of receipt, as journalctl shows it.
@@ -39,6 +41,8 @@ func TimePaths(kind trailward.Kind) []string {
 		return timeK8sAudit
 	case trailward.KindCloudTrail:
 		return timeCloudTrail
+	case trailward.KindTrailDigest:
+		return timeDigest
 	case trailward.KindVPCFlow:
 		return timeFlow
 	case trailward.KindDNS:
@@ -60,6 +64,7 @@ func TimePaths(kind trailward.Kind) []string {
 var (
 	keyK8sAudit   = []string{"auditID", "stage"}
 	keyCloudTrail = []string{"eventID"}
+	keyDigest     = []string{"digestS3Bucket", "digestS3Object"}
 )
 
 // KeyPaths returns the paths whose values together name a record among all of
@@ -73,6 +78,8 @@ func KeyPaths(kind trailward.Kind) []string {
 		return keyK8sAudit
 	case trailward.KindCloudTrail:
 		return keyCloudTrail
+	case trailward.KindTrailDigest:
+		return keyDigest
 	}
 	return nil
 }

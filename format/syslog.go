@@ -49,7 +49,11 @@ func parseSyslog(raw []byte, strict bool) (l syslogLine, ok bool) {
 		}
 	}
 	hasPriority := p > 0
-	_, _, _, _, n := stampParts(b[p:])
+	var device span // the host, where Cisco's devices have it
+	if hasPriority {
+		p, device = ciscoHead(b, p)
+	}
+	_, _, _, _, _, n := stampParts(b[p:])
 	bsd := n > 0
 	spaced, zoned := false, false
 	if !bsd {
@@ -65,14 +69,19 @@ func parseSyslog(raw []byte, strict bool) (l syslogLine, ok bool) {
 	default:
 		return l, false
 	}
-	if bsd && p < len(b) && b[p] == ':' {
-		p++
+	if bsd {
+		if p = ciscoZone(b, p); p < len(b) && b[p] == ':' {
+			p++
+		}
 	}
 	if p < len(b) && b[p] != ' ' {
 		return l, false
 	}
 	p = skipSpaces(b, p)
 	found := tagged(b, p, hasPriority, &l)
+	if l.hostname == (span{}) {
+		l.hostname = device
+	}
 	if !found {
 		if strict && !bsd && !hasPriority {
 			return l, false
@@ -99,6 +108,52 @@ func parseSyslog(raw []byte, strict bool) (l syslogLine, ok bool) {
 		l.severity, l.hostname = l.hostname, span{}
 	}
 	return l, true
+}
+
+// ciscoHead passes over what Cisco's devices put before the time: the message's
+// number, the host, and a sign for a clock that is not set. It returns where the
+// time is, and the host.
+func ciscoHead(b []byte, p int) (stamp int, host span) {
+	word := func(from int) int { // the end of a word before ": "
+		i := from
+		for i < len(b) && b[i] > ' ' && (b[i] != ':' || i+1 < len(b) && b[i+1] != ' ') {
+			i++
+		}
+		if i > from && i+1 < len(b) && b[i] == ':' {
+			return i
+		}
+		return from
+	}
+	q := p
+	if end := word(q); allDigits(b[q:end]) {
+		q = end + 2
+		if end = word(q); end > q && isHost(b[q:end]) {
+			host, q = span{q, end}, end+2
+		}
+	}
+	if q < len(b) && (b[q] == '*' || b[q] == '.') {
+		q++
+	}
+	if q < len(b) {
+		if _, _, _, _, _, n := stampParts(b[q:]); n > 0 {
+			return q, host
+		}
+	}
+	return p, span{}
+}
+
+// ciscoZone returns the end of a zone's name behind the time, as in
+// "Jan  6 2022 22:11:43 UTC: %SYS-5-…". The time is read as UTC whatever it is:
+// names of zones are not unique.
+func ciscoZone(b []byte, p int) int {
+	q := p + 1
+	for q < len(b) && q < p+6 && b[q] >= 'A' && b[q] <= 'Z' {
+		q++
+	}
+	if q > p+2 && q+2 < len(b) && b[p] == ' ' && string(b[q:q+3]) == ": %" {
+		return q
+	}
+	return p
 }
 
 // tagged reads host, program and message, which begin at p. It is false when
@@ -370,6 +425,10 @@ func splitSyslog(raw []byte, dst []trailward.Field) ([]trailward.Field, bool) {
 	}
 	put("priority", l.priority)
 	put("version", l.version)
+	if l.hostname.start < l.timestamp.start { // Cisco's devices have it so
+		put("hostname", l.hostname)
+		l.hostname = span{}
+	}
 	put("timestamp", l.timestamp)
 	put("severity", l.severity)
 	put("hostname", l.hostname)

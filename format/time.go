@@ -15,7 +15,7 @@ import (
 //     apart by their magnitude, with or without a fraction; a number that is
 //     not between March 1973 and April 2262 in one of these units is no time;
 //   - RFC 3164 ("Jan  2 15:04:05"), UTC, in the latest year that does not put
-//     it more than a day after ref;
+//     it more than a day after ref; with a year ("Jan  2 2006 15:04:05") in that;
 //   - the common log format ("02/Jan/2006:15:04:05 -0700"), asctime, and the
 //     dates of mail and HTTP headers.
 //
@@ -220,9 +220,16 @@ func parseEpoch(v []byte) (ns int64, ok bool) {
 // scanStamp reads the time of RFC 3164 ("Jan _2 15:04:05", a two-digit day and
 // a fraction too) at the beginning of b and puts it into a year.
 func scanStamp(b []byte, ref time.Time) (n int, ns int64, ok bool) {
-	month, day, second, frac, n := stampParts(b)
+	given, month, day, second, frac, n := stampParts(b)
 	if n == 0 {
 		return 0, 0, false
+	}
+	if given != 0 {
+		if day > daysIn(given, month) {
+			return 0, 0, false
+		}
+		s := daysSince1970(given, month, day)*86400 + int64(second)
+		return n, s*1e9 + frac, s >= minSecond && s <= maxSecond
 	}
 	last := ref.Unix() + 86400
 	for year := time.Unix(last, 0).UTC().Year(); ; year-- {
@@ -244,8 +251,9 @@ func scanStamp(b []byte, ref time.Time) (n int, ns int64, ok bool) {
 	}
 }
 
-// stampParts reads the time of RFC 3164; n is 0 when there is none.
-func stampParts(b []byte) (month, day, second int, frac int64, n int) {
+// stampParts reads the time of RFC 3164; n is 0 when there is none, and so is
+// the year if it is not said: some put it between day and time or behind it.
+func stampParts(b []byte) (year, month, day, second int, frac int64, n int) {
 	if len(b) < 14 || b[3] != ' ' {
 		return
 	}
@@ -261,6 +269,14 @@ func stampParts(b []byte) (month, day, second int, frac int64, n int) {
 		day = day*10 + int(b[i]-'0')
 		i++
 	}
+	if len(b) >= i+14 && b[i] == ' ' && b[i+5] == ' ' {
+		y, ok := digits4(b[i+1:])
+		if !ok || y < 1970 {
+			return
+		}
+		year = y
+		i += 5
+	}
 	if day < 1 || day > 31 || len(b) < i+9 || b[i] != ' ' || b[i+3] != ':' || b[i+6] != ':' {
 		return
 	}
@@ -272,7 +288,13 @@ func stampParts(b []byte) (month, day, second int, frac int64, n int) {
 	}
 	i += 9
 	k, f := scanFraction(b[i:])
-	return month, day, h*3600 + m*60 + s, f, i + k
+	if rest := b[i+k:]; year == 0 && len(rest) > 5 && rest[0] == ' ' && (rest[5] == ' ' || rest[5] == ':') {
+		if y, ok := digits4(rest[1:]); ok && y >= 1970 && y < 2262 {
+			year = y // behind the time, as RFC 3164 says in section 5.1
+			k += 5
+		}
+	}
+	return year, month, day, h*3600 + m*60 + s, f, i + k
 }
 
 func monthOf(b []byte) int {

@@ -68,6 +68,9 @@ func TestParseTime(t *testing.T) {
 		{"Feb 11 12:00:01", "2025-02-11T12:00:01Z"},
 		{"Dec 31 23:59:59", "2025-12-31T23:59:59Z"},
 		{"Jan  2 03:04:05", "2026-01-02T03:04:05Z"},
+		{"Jan  2 2019 03:04:05", "2019-01-02T03:04:05Z"},
+		{"Jan  2 03:04:05 2019 x", ""},
+		{"Feb 29 2024 03:04:05.5", "2024-02-29T03:04:05.5Z"},
 		{"Jan 2 03:04:05", "2026-01-02T03:04:05Z"},
 		{"Feb 29 01:15:43", "2024-02-29T01:15:43Z"},
 		{"Mar 23 23:01:18.123", "2025-03-23T23:01:18.123Z"},
@@ -153,7 +156,8 @@ func FuzzParseTime(f *testing.F) {
 			t.Errorf("ParseTime(%q) = %d, want it within 1678 to 2261", v, ns)
 		}
 		TextTime(v, r)
-		if want, err := time.Parse(time.RFC3339Nano, string(v)); err == nil && want.Unix() >= minSecond && want.Unix() <= maxSecond {
+		// Go takes an hour of one digit, which RFC 3339 has not.
+		if want, err := time.Parse(time.RFC3339Nano, string(v)); err == nil && v[13] == ':' && want.Unix() >= minSecond && want.Unix() <= maxSecond {
 			if !ok || ns != want.UnixNano() {
 				t.Errorf("ParseTime(%q) = %d, %v, want %d, as Go reads it", v, ns, ok, want.UnixNano())
 			}

@@ -125,7 +125,7 @@ func (p *Pattern) Match(raw []byte, kind trailward.Kind) bool {
 		switch kind {
 		case trailward.KindVPCFlow, trailward.KindLinuxAudit, trailward.KindSyslog:
 			return false
-		case trailward.KindK8sAudit, trailward.KindCloudTrail, trailward.KindDNS, trailward.KindWAF, trailward.KindJSON:
+		case trailward.KindK8sAudit, trailward.KindCloudTrail, trailward.KindTrailDigest, trailward.KindDNS, trailward.KindWAF, trailward.KindJSON:
 			// Intake has read all of it as one object.
 		default:
 			if !json.Valid(raw) {

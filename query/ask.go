@@ -17,11 +17,20 @@ func (e *Engine) Query(ctx context.Context, req Request) (Rows, error) {
 	if !req.Start.IsZero() && !req.End.IsZero() && req.End.Before(req.Start) {
 		return nil, &Error{Msg: "the time range ends before it begins"}
 	}
+	t, err := e.taskOf(req, start, false)
+	if err != nil {
+		return nil, err
+	}
+	return e.run(ctx, t)
+}
+
+// taskOf makes a question ready to be run, or to be explained.
+func (e *Engine) taskOf(req Request, start time.Time, explain bool) (task, error) {
 	switch req.Language {
 	case Insights:
-		return e.insights(ctx, req, start)
+		return e.insights(req, start, explain)
 	case SQL:
-		return e.sql(ctx, req, start)
+		return e.sql(req, start, explain)
 	}
-	return nil, fmt.Errorf("query language %d is not known", req.Language)
+	return task{}, fmt.Errorf("query language %d is not known", req.Language)
 }

@@ -75,18 +75,22 @@ func selection(views []view) (sel Selection, nothing bool) {
 	return sel, nothing
 }
 
-func (e *Engine) insights(ctx context.Context, req Request, start time.Time) (Rows, error) {
+// insights makes the task of a question in Logs Insights QL.
+func (e *Engine) insights(req Request, start time.Time, explain bool) (task, error) {
 	q, err := insights.Compile(req.Text, insights.Options{Now: req.Now, Start: req.Start, End: req.End, Lookup: e.opts.Lookup})
 	if err != nil {
-		return nil, err
+		return task{}, err
+	}
+	if !explain {
+		q.Matched = duck.MatchedFunction
 	}
 	views := make([]view, len(q.Scans))
 	for i, sc := range q.Scans {
 		views[i] = e.viewOf(sc, req.Groups)
 	}
 	sel, nothing := selection(views)
-	return e.run(ctx, task{
-		sel: sel, nothing: nothing, timeout: e.timeoutOf(q), start: start,
+	return task{
+		sel: sel, nothing: nothing, timeout: e.timeoutOf(q), start: start, views: func() []view { return views },
 		statement: func(ctx context.Context, s *scan) (string, []Column, error) {
 			st, err := e.lowerInsights(ctx, q, views, s)
 			if err != nil {
@@ -98,7 +102,7 @@ func (e *Engine) insights(ctx context.Context, req Request, start time.Time) (Ro
 			}
 			return st.SQL, out, nil
 		},
-	})
+	}, nil
 }
 
 // timeoutOf bounds a query: a join of records can make more rows than there are
@@ -115,10 +119,14 @@ func (e *Engine) timeoutOf(q *plan.Query) time.Duration {
 }
 
 // lowerInsights makes the statement whose rows are the answer. It runs those that
-// prepare it.
+// prepare it, unless it is only to be explained.
 func (e *Engine) lowerInsights(ctx context.Context, q *plan.Query, views []view, s *scan) (*lower.Statement, error) {
 	s.addNotices(q.Notices)
 	st, err := lower.Lower(q, s.openViews(ctx, q, views), lower.DuckDB)
+	if err == nil && s.explained != nil {
+		s.explained.Prepares = st.Then != nil
+		return st, nil
+	}
 	for err == nil && st.Then != nil {
 		var rows [][]any
 		if rows, err = s.prepared(ctx, st.SQL); err != nil {
@@ -136,6 +144,10 @@ func (s *scan) openViews(ctx context.Context, q *plan.Query, views []view) plan.
 	return func(sc *plan.Scan, fields []plan.FieldRef) (plan.Relation, error) {
 		v := views[sc.ID]
 		s.preds, s.from, s.to, s.only = q.PredicatesOf(sc.ID), v.from, v.to, v.has
+		s.count = countNothing
+		if sc.ID == 0 && q.Matched != "" && !lower.Counts(q) {
+			s.count = countAll
+		}
 		return s.relation(ctx, v.kinds, fields)
 	}
 }

@@ -93,9 +93,13 @@ func TestExplain(t *testing.T) {
 	for _, p := range x.Parts {
 		got = append(got, fmt.Sprintf("%s %t %s", p.ID, p.Opened, p.Why))
 	}
-	want := []string{"audit true reads @timestamp, verb", "flow false another log group", "text false outside the time range"}
+	want := []string{"audit true reads @timestamp, verb", "text false outside the time range"}
 	if !slices.Equal(got, want) || !strings.Contains(x.SQL, "count(*)") || x.Prepares {
 		t.Errorf("Explain = %q %q, want %q", x.SQL, got, want)
+	}
+	x, err = e.Explain(t.Context(), Request{Text: "SOURCE '/vpc' | stats count(*)"}, "duckdb")
+	if err != nil || len(x.Parts) != 3 || x.Parts[0].Why != "another log group" || !x.Parts[1].Opened {
+		t.Errorf("Explain(SOURCE) = %+v, %v, want one of three segments opened", x, err)
 	}
 	x, err = e.Explain(t.Context(), Request{Text: "pattern verb"}, "duckdb")
 	if err != nil || !x.Prepares {
@@ -112,5 +116,40 @@ func TestExplain(t *testing.T) {
 	}
 	if _, err := ExplainFor(Request{Text: "limit 1"}, "mysql", Options{}); err == nil {
 		t.Error("ExplainFor(mysql) gave no error")
+	}
+}
+
+// TestExplainSQL says what is skipped, and why, before a part is looked into
+// and after.
+func TestExplainSQL(t *testing.T) {
+	e, _ := newEngine(t, insightsStore(t)...)
+	for _, c := range []struct {
+		name, text string
+		groups     []string
+		want       []string
+	}{
+		{"another kind", "SELECT verb FROM k8s_audit WHERE verb = 'get'", nil, []string{"audit true reads verb", "flow false another kind of record", "text false another kind of record"}},
+		{"another group", "SELECT count(*) FROM logs", []string{"/vpc"}, []string{"flow true reads its number of records"}},
+		{"conditions on the time", `SELECT verb FROM logs WHERE "@timestamp" < timestamp '2026-01-02 00:10:00'`, nil,
+			[]string{"audit true reads @timestamp, verb", "flow false outside the time that the query's conditions leave", "text false outside the time that the query's conditions leave"}},
+		{"a field that is not there", "SELECT count(*) FROM logs WHERE srcaddr = '10.0.0.1'", nil, []string{"audit false no record has srcaddr", "flow true reads srcaddr", "text false no record has srcaddr"}},
+		{"no table", "SELECT 1", nil, []string{"audit false the query chooses no records", "flow false the query chooses no records", "text false the query chooses no records"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			x, err := e.Explain(t.Context(), Request{Language: SQL, Text: c.text, Groups: c.groups}, "duckdb")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, p := range x.Parts {
+				got = append(got, fmt.Sprintf("%s %t %s", p.ID, p.Opened, p.Why))
+			}
+			if !slices.Equal(got, c.want) || !strings.HasPrefix(x.SQL, "WITH") && !strings.HasPrefix(x.SQL, "SELECT") || strings.Contains(x.SQL, duck.MatchedFunction) {
+				t.Errorf("Explain(%s) = %q %q, want %q", c.text, x.SQL, got, c.want)
+			}
+		})
+	}
+	if _, err := e.Explain(t.Context(), Request{Language: SQL, Text: "SELECT 1"}, "trino"); err == nil {
+		t.Error("Explain of SQL for trino gave no error")
 	}
 }

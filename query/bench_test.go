@@ -2,8 +2,10 @@ package query
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"trailward"
 	"trailward/query/plan"
@@ -44,6 +46,76 @@ func BenchmarkQuery(b *testing.B) {
 				got, err := read(e.run(b.Context(), scanTask(Selection{}, fields, c.sql, nil, c.out)))
 				if err != nil || len(got) != c.want {
 					b.Fatalf("%d rows, %v", len(got), err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkManySegments asks a store of SEGMENTS (default 2,000) segments, each
+// the one record of an hour in a group of its own.
+func BenchmarkManySegments(b *testing.B) {
+	segments := 2000
+	if _, err := fmt.Sscan(os.Getenv("SEGMENTS"), &segments); err != nil && os.Getenv("SEGMENTS") != "" {
+		b.Fatal(err)
+	}
+	groups := make(map[string][]string, segments)
+	for i := range segments {
+		groups[fmt.Sprintf("/g/%05d", i)] = []string{trailLine(epoch.Add(time.Duration(i)*time.Hour), i, "GetObject", "10.0.0.1", "")}
+	}
+	e, _ := storeEngines(b, realStore(b, groups))
+	for _, c := range []struct {
+		name string
+		req  Request
+	}{
+		{"one day", Request{Language: SQL, Text: "SELECT count(*) FROM cloudtrail WHERE dt = '2026-01-05'"}},
+		{"one day by range", Request{Text: "stats count(*)", Start: epoch.AddDate(0, 0, 3), End: epoch.AddDate(0, 0, 4)}},
+		{"one group", Request{Text: "stats count(*)", Groups: []string{"/g/00017"}}},
+		{"needle", Request{Text: "filter eventID = 'id-1234' | fields eventName"}},
+		{"text", Request{Text: "filter @message like 'id-1234' | fields eventName"}},
+		{"all", Request{Text: "stats count(*) by eventName"}},
+		{"all, SELECT *", Request{Language: SQL, Text: "SELECT * FROM cloudtrail LIMIT 1"}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				r, err := e.Query(b.Context(), c.req)
+				if _, err := read(r, err); err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(r.Stats().SegmentsOpened), "opened")
+			}
+		})
+	}
+}
+
+// BenchmarkManyColumns asks a part of 5,000 columns, and fifty parts of a
+// thousand of which each has other ones.
+func BenchmarkManyColumns(b *testing.B) {
+	names := func(prefix string, n int) (out []string) {
+		for i := range n {
+			out = append(out, fmt.Sprintf("%s%d.a", prefix, i))
+		}
+		return out
+	}
+	parts := []Part{newPart(b, "wide", "g", trailward.KindJSON, textFields(names("f", 5000)...), []fakeRow{row(0, "m", map[string]any{"f17.a": "x"})})}
+	for k := range 50 {
+		prefix := fmt.Sprintf("p%d_", k)
+		parts = append(parts, newPart(b, prefix, "g", trailward.KindJSON, textFields(append(names(prefix, 1000), "n")...), []fakeRow{row(k, "m", map[string]any{"n": fmt.Sprint(k)})}))
+	}
+	e, _ := newEngine(b, parts...)
+	for _, c := range []struct {
+		name string
+		req  Request
+	}{
+		{"one field", Request{Text: "filter f17.a = 'x' | stats count(*)"}},
+		{"shared field", Request{Text: "stats count(*) by n"}},
+		{"SQL", Request{Language: SQL, Text: `SELECT count(*) FROM json WHERE n = '3'`}},
+		{"unknown name", Request{Language: SQL, Text: `SELECT count(*) FROM json WHERE nn = '3'`}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := read(e.Query(b.Context(), c.req)); err != nil {
+					b.Fatal(err)
 				}
 			}
 		})

@@ -40,6 +40,9 @@ type Options struct {
 type Engine struct {
 	opts Options
 	pool *duck.Pool
+	// whole makes it read every part of the time range, for tests of what the
+	// answer without that is.
+	whole bool
 }
 
 // New makes an engine. Close it.
@@ -71,6 +74,9 @@ func New(opts Options) (*Engine, error) {
 // ctx ends.
 func (e *Engine) Close(ctx context.Context) error { return e.pool.Close(ctx) }
 
+// Load says how many questions run and wait.
+func (e *Engine) Load() duck.Load { return e.pool.Load() }
+
 // TimeoutError says that a query took longer than it may.
 type TimeoutError struct{ Limit time.Duration }
 
@@ -91,6 +97,7 @@ type task struct {
 	fold    bool // names have no case
 	timeout time.Duration
 	start   time.Time
+	views   func() []view // what its scans may read; known once there is a statement
 	// choose, if set, picks the parts that the query reads, out of those that
 	// the time range touches.
 	choose func(ctx context.Context, parts []Part, s *schemas) ([]Part, error)
@@ -136,6 +143,7 @@ func (e *Engine) run(ctx context.Context, t task) (_ Rows, err error) {
 		return nil, err
 	}
 	s := newScan(session, parts, known, t.sel.Start, t.sel.End, e.opts.AccountID)
+	s.whole = e.whole
 	m := newMessages(ctx, s.part)
 	session.SetMessages(m.read)
 	session.OnRelease(func() { m.close(closeSnap) }) // from here on the session closes the snapshot

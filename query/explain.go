@@ -13,7 +13,7 @@ import (
 	"trailward/query/plan"
 )
 
-// Explanation says what a question in Logs Insights QL becomes.
+// Explanation says what a question becomes.
 type Explanation struct {
 	// SQL is the statement in the engine's dialect.
 	SQL string
@@ -21,30 +21,30 @@ type Explanation struct {
 	// answer comes of a further statement over them (pattern, diff, anomaly).
 	Prepares bool
 	Notices  []string
-	// Parts is every part of the store and what would be done with it; only
+	// Parts is every part of the groups that may be read and what would be done with it; only
 	// DuckDB reads parts.
 	Parts []PartUse
 }
 
 // PartUse is what a question does with one part of the store.
 type PartUse struct {
-	ID, Group string
-	Kind      trailward.Kind
-	Rows      int64
-	From, To  time.Time // of its records
-	Opened    bool      // its columns, or some of its rows, are read
-	Why       string
+	ID     string
+	Group  string
+	Kind   trailward.Kind
+	Rows   int64
+	From   time.Time // of its records
+	To     time.Time
+	Opened bool // its columns, or some of its rows, are read
+	Why    string
 }
 
 // Engines are the names that Explain takes.
 var Engines = []string{"duckdb", "trino", "spark"}
 
-// Explain tells what a question in Logs Insights QL becomes in the SQL of an
-// engine, one of [Engines]. It does not run it.
+// Explain tells what a question becomes in the SQL of an engine, one of
+// [Engines], and for duckdb, which takes questions in SQL too, what it would
+// read. It does not run it.
 func (e *Engine) Explain(ctx context.Context, req Request, engine string) (*Explanation, error) {
-	if req.Language != Insights {
-		return nil, &Error{Msg: "only questions in Logs Insights QL are explained"}
-	}
 	if req.Now.IsZero() {
 		req.Now = time.Now()
 	}
@@ -59,6 +59,9 @@ func (e *Engine) Explain(ctx context.Context, req Request, engine string) (*Expl
 func ExplainFor(req Request, engine string, opts Options) (*Explanation, error) {
 	dialects := map[string]lower.Dialect{"trino": lower.Trino, "spark": lower.Spark}
 	d, ok := dialects[engine]
+	if req.Language != Insights {
+		return nil, &Error{Msg: "a question in SQL is in " + engine + "'s SQL already, or nearly", Hint: "--explain=duckdb says what is run here, and what it reads"}
+	}
 	if !ok {
 		return nil, &Error{Msg: fmt.Sprintf("no engine is named %q", engine), Hint: "expected one of " + strings.Join(Engines, ", ")}
 	}
@@ -137,64 +140,62 @@ func tableRelation(d lower.Dialect, sc *plan.Scan, fields []plan.FieldRef, group
 	return rel, nil
 }
 
-// explainParts lowers a question over the store and notes what becomes of each
-// part.
+// explainParts makes the statement of a question over the store, without running
+// it, and notes what becomes of each part.
 func (e *Engine) explainParts(ctx context.Context, req Request) (*Explanation, error) {
-	q, err := insights.Compile(req.Text, insights.Options{Now: req.Now, Start: req.Start, End: req.End, Lookup: e.opts.Lookup})
-	if err != nil {
-		return nil, err
-	}
-	views := make([]view, len(q.Scans))
-	for i, sc := range q.Scans {
-		views[i] = e.viewOf(sc, req.Groups)
-	}
-	all, err := e.opts.Snapshot(Selection{})
+	// Of what the asker may not read, not even the names are told.
+	all, err := e.opts.Snapshot(Selection{Groups: req.Groups})
 	if err != nil {
 		return nil, fmt.Errorf("take a snapshot of the store: %w", err)
 	}
-	x := &Explanation{}
-	place := map[string]int{}
-	for _, p := range all.Parts() {
-		place[p.ID()] = len(x.Parts)
-		x.Parts = append(x.Parts, PartUse{ID: p.ID(), Group: p.Group(), Kind: p.Kind(), Rows: p.Rows(), From: p.MinTime(), To: p.MaxTime(), Why: unread(views, p)})
-	}
-	if err := all.Close(); err != nil {
-		return nil, fmt.Errorf("close a snapshot of the store: %w", err)
-	}
-	note := func(p Part, opened bool, why string) {
-		if i, ok := place[p.ID()]; ok && (opened || !x.Parts[i].Opened) {
-			x.Parts[i].Opened, x.Parts[i].Why = opened, why
-		}
-	}
-	sel, nothing := selection(views)
-	rows, err := e.run(ctx, task{
-		sel: sel, nothing: nothing, timeout: e.opts.InsightsTimeout, start: time.Now(),
-		statement: func(ctx context.Context, s *scan) (string, []Column, error) {
-			s.seen = func(groups []*partGroup) {
-				for _, g := range groups {
-					for i, rows := range g.found {
-						if len(rows) == 0 {
-							note(s.parts[i], false, "no record passes the conditions")
-						} else {
-							note(s.parts[i], true, fmt.Sprintf("only %d of its records can pass the conditions", len(rows)))
-						}
-					}
-					for _, i := range g.parts {
-						note(s.parts[i], true, "reads "+columnList(s.opened[i]))
-					}
-				}
-			}
-			s.addNotices(q.Notices)
-			st, err := lower.Lower(q, s.openViews(ctx, q, views), lower.DuckDB)
-			if err != nil {
-				return "", nil, err
-			}
-			x.SQL, x.Prepares, x.Notices = st.SQL, st.Then != nil, s.stats.Notices
-			return "SELECT 1", nil, nil
-		},
-	})
+	parts := all.Parts()
+	defer all.Close()
+	t, err := e.taskOf(req, time.Now(), true)
 	if err != nil {
 		return nil, err
+	}
+	x := &Explanation{}
+	known := map[string]PartUse{}
+	note := func(p Part, opened bool, why string) {
+		if have, ok := known[p.ID()]; !ok || opened || !have.Opened {
+			known[p.ID()] = PartUse{Opened: opened, Why: why}
+		}
+	}
+	statement := t.statement
+	t.statement = func(ctx context.Context, s *scan) (string, []Column, error) {
+		s.explained = x
+		s.seen = func(groups []*partGroup) {
+			for i, why := range s.skipped {
+				note(s.parts[i], false, why)
+			}
+			for _, g := range groups {
+				for i, rows := range g.found {
+					if len(rows) == 0 {
+						note(s.parts[i], false, "no record passes the conditions")
+					} else {
+						note(s.parts[i], true, fmt.Sprintf("only %d of its records can pass the conditions", len(rows)))
+					}
+				}
+				for _, i := range g.parts {
+					note(s.parts[i], true, "reads "+columnList(s.opened[i]))
+				}
+			}
+		}
+		sql, _, err := statement(ctx, s)
+		x.SQL, x.Notices = sql, s.stats.Notices
+		return "SELECT 1", nil, err
+	}
+	rows, err := e.run(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range parts {
+		use, ok := known[p.ID()]
+		if !ok {
+			use.Why = unread(t.views(), p)
+		}
+		use.ID, use.Group, use.Kind, use.Rows, use.From, use.To = p.ID(), p.Group(), p.Kind(), p.Rows(), p.MinTime(), p.MaxTime()
+		x.Parts = append(x.Parts, use)
 	}
 	return x, rows.Close()
 }

@@ -298,6 +298,7 @@ func ref(keys ...string) plan.FieldRef { return plan.FieldRef{Keys: keys} }
 // relation, names in braces are its columns, in the order of fields.
 func scanTask(sel Selection, fields []plan.FieldRef, sql string, types *[]plan.Type, out []Column) task {
 	return task{sel: sel, timeout: time.Minute, start: time.Now(), statement: func(ctx context.Context, s *scan) (string, []Column, error) {
+		s.count = countAll
 		rel, err := s.open(ctx)(nil, fields)
 		if err != nil {
 			return "", nil, err

@@ -127,10 +127,17 @@ func (s *scan) test(schema *partSchema, a plan.Atom, search bool) (t segment.Tes
 		}
 		t.Columns = e.cols
 	}
+	if t.Message && slices.ContainsFunc(a.Values, func(v string) bool { return strings.ContainsRune(v, '\uFFFD') }) {
+		return t, false // what is no UTF-8 shows as that
+	}
 	switch a.Op {
 	case plan.AtomEqual:
 		if t.Message {
 			return t, false
+		}
+		if a.Cast {
+			t.Op, t.Accept = segment.Custom, nearNumber(a.Values)
+			break
 		}
 		t.Op, t.Values, t.Loose = segment.Equal, a.Values, !a.Exact
 	case plan.AtomContains:
@@ -147,6 +154,12 @@ func (s *scan) test(schema *partSchema, a plan.Atom, search bool) (t segment.Tes
 			return t, false
 		}
 		t.Op, t.Prefix = segment.Within, p.Masked()
+	case plan.AtomSpan:
+		// Only times that sort as text do can be compared as such.
+		if len(t.Columns) != 1 || schema.stamps[t.Columns[0]] == "" {
+			return t, false
+		}
+		t.Op, t.Accept = segment.Custom, spanTest(a.Span)
 	default:
 		return t, false
 	}
@@ -213,6 +226,7 @@ func (s *scan) selectRows(g *partGroup, i int, rows []int64, wanted []plan.Field
 			message = true
 			continue
 		}
+		message = message || g.exprs[j].record
 		for _, path := range g.exprs[j].cols {
 			need(path)
 		}

@@ -61,8 +61,8 @@ type Rows interface {
 // Stats is what an answer cost.
 type Stats struct {
 	ElapsedMS      float64 `json:"elapsed_ms"`      // in the engine, from text to the last row
-	RecordsMatched int64   `json:"records_matched"` // rows that passed the filters
-	RecordsScanned int64   `json:"records_scanned"` // rows in the segments that were opened
+	RecordsMatched int64   `json:"records_matched"` // records that passed the conditions, see matched.go
+	RecordsScanned int64   `json:"records_scanned"` // in the segments that were opened
 	BytesScanned   int64   `json:"bytes_scanned"`   // of the columns that were read, as stored
 	SegmentsOpened int64   `json:"segments_opened"`
 	// Notices say what in the query, or in its answer, may not be what its

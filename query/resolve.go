@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"trailward"
 	"trailward/query/duck"
@@ -28,8 +29,9 @@ import (
 //  6. when the query asks in SQL, whose names have no case: the same again,
 //     without regard to case;
 //  7. an object that exists only as columns of its members: its JSON text made
-//     again of them. Members that are missing are left out; a member that is
-//     text stays text, also when the record had true or 1.0 there.
+//     again of them, each as it stood in the records, in quotes or without.
+//     Members that are missing are left out. Where a column has both kinds of
+//     values, or its segment does not say, the record is asked.
 
 // fieldExpr is a field of one part: SQL for its value, in terms of columns
 // written as placeholders by a render function.
@@ -38,7 +40,9 @@ type fieldExpr struct {
 	cols []string // paths of the columns that are read
 	// plain says that the value is that of the first of cols that has one.
 	plain bool
-	sql   func(col func(path string) string) string
+	// record says that sql reads the record too, as the column recordText.
+	record bool
+	sql    func(col func(path string) string) string
 }
 
 // partSchema is what the parts with the same columns and kind have in common.
@@ -46,14 +50,14 @@ type partSchema struct {
 	kind    trailward.Kind
 	fields  []Field
 	types   map[string]plan.Type
-	names   map[string]string   // path → name in the Parquet file
-	stamps  map[string]string   // path → how strftime writes it, for columns that hold times
-	addrs   map[string]bool     // paths of columns that hold addresses as numbers
-	uuids   map[string]bool     // paths of columns that hold UUIDs as such
-	flat    map[string][]string // name without marks → paths
-	folded  map[string][]string // the same in lower case; made when first needed
-	sorted  []string            // paths in order, for the search of members; made when first needed
-	odd     bool                // DuckDB would not find the columns under their names in the file
+	names   map[string]string // path → name in the Parquet file
+	quotes  map[string]Quotes
+	stamps  map[string]string                  // path → how strftime writes it, for columns that hold times
+	texts   map[string]func(col string) string // path → SQL for the text, for columns that hold something else
+	flat    map[string][]string                // name without marks → paths
+	folded  map[string][]string                // the same in lower case; made when first needed
+	sorted  []string                           // paths in order, for the search of members; made when first needed
+	odd     bool                               // DuckDB would not find the columns under their names in the file
 	memo    map[string]fieldExpr
 	foldAll bool
 }
@@ -65,9 +69,9 @@ func newPartSchema(kind trailward.Kind, fields []Field, foldAll bool) *partSchem
 	s := &partSchema{
 		kind: kind, fields: fields, foldAll: foldAll,
 		types: make(map[string]plan.Type, len(fields)),
-		names: make(map[string]string, len(fields)),
-		flat:  make(map[string][]string, len(fields)),
-		memo:  map[string]fieldExpr{},
+		names: make(map[string]string, len(fields)), quotes: map[string]Quotes{},
+		flat: make(map[string][]string, len(fields)),
+		memo: map[string]fieldExpr{},
 	}
 	seen := make(map[string]bool, len(fields))
 	for _, f := range fields {
@@ -78,23 +82,20 @@ func newPartSchema(kind trailward.Kind, fields []Field, foldAll bool) *partSchem
 		if _, twice := s.types[f.Path]; !twice {
 			s.types[f.Path] = f.Type
 			s.names[f.Path] = column
-			if f.UUID {
-				if s.uuids == nil {
-					s.uuids = map[string]bool{}
-				}
-				s.uuids[f.Path] = true
-			}
-			if f.Address {
-				if s.addrs == nil {
-					s.addrs = map[string]bool{}
-				}
-				s.addrs[f.Path] = true
+			if f.Quotes != QuotesUnknown {
+				s.quotes[f.Path] = f.Quotes
 			}
 			if f.Stamp {
 				if s.stamps == nil {
 					s.stamps = map[string]string{}
 				}
 				s.stamps[f.Path] = stampFormats[f.Digits]
+			}
+			if text := textOf(f); text != nil {
+				if s.texts == nil {
+					s.texts = map[string]func(string) string{}
+				}
+				s.texts[f.Path] = text
 			}
 			name := flatten(f.Path)
 			s.flat[name] = append(s.flat[name], f.Path)
@@ -121,42 +122,62 @@ func flatten(path string) string {
 type schemas struct {
 	seed  maphash.Seed
 	byKey map[uint64]*partSchema
-	fold  bool
+	// byList finds the schema of a list that was seen before: the store shares
+	// the lists of segments with the same columns.
+	byList map[fieldList]*partSchema
+	fold   bool
+}
+
+// fieldList is a list of fields by where it lies.
+type fieldList struct {
+	kind  trailward.Kind
+	first *Field
+	n     int
 }
 
 func newSchemas(fold bool) *schemas {
-	return &schemas{seed: maphash.MakeSeed(), byKey: map[uint64]*partSchema{}, fold: fold}
+	return &schemas{seed: maphash.MakeSeed(), byKey: map[uint64]*partSchema{}, byList: map[fieldList]*partSchema{}, fold: fold}
 }
 
 func (s *schemas) of(p Part) *partSchema {
 	fields := p.Fields()
+	list := fieldList{p.Kind(), unsafe.SliceData(fields), len(fields)}
+	found, ok := s.byList[list]
+	if !ok {
+		found = s.find(p.Kind(), fields)
+		s.byList[list] = found
+	}
+	return found
+}
+
+func (s *schemas) find(kind trailward.Kind, fields []Field) *partSchema {
 	var h maphash.Hash
 	h.SetSeed(s.seed)
-	h.WriteString(string(p.Kind()))
+	h.WriteString(string(kind))
 	for _, f := range fields {
 		h.WriteByte(0)
 		h.WriteByte(byte(f.Type))
+		h.WriteByte(byte(f.Quotes))
 		h.WriteString(f.Path)
 		h.WriteByte(0)
 		h.WriteString(f.Column)
-		if f.Address {
-			h.WriteByte(0xff)
-		}
-		if f.UUID {
-			h.WriteByte(0xfe)
-		}
-		if f.Stamp {
+		switch {
+		case f.Stamp:
 			h.WriteByte(byte(1 + f.Digits))
+		case f.Address:
+			h.WriteByte(254)
+		case f.UUID:
+			h.WriteByte(255)
 		}
 	}
 	key := h.Sum64()
 	for {
 		have, ok := s.byKey[key]
 		if !ok {
-			have = newPartSchema(p.Kind(), fields, s.fold)
+			have = newPartSchema(kind, fields, s.fold)
 			s.byKey[key] = have
 		}
-		if have.kind == p.Kind() && slices.Equal(have.fields, fields) {
+		if have.kind == kind && slices.Equal(have.fields, fields) {
 			return have
 		}
 		key++ // two lists with one hash
@@ -248,17 +269,25 @@ func (s *partSchema) named(path string) string { return s.text(path, "t."+quote(
 // stampFormats are the formats of [Field.Stamp] columns by their digits.
 var stampFormats = map[int]string{0: "%Y-%m-%dT%H:%M:%SZ", 3: "%Y-%m-%dT%H:%M:%S.%gZ", 6: "%Y-%m-%dT%H:%M:%S.%fZ"}
 
-// text writes a column whose file holds times, addresses or UUIDs instead of
-// their text as the text.
+// textOf returns how the text of a field is written in SQL whose file holds
+// times, addresses or UUIDs in its place, or nil.
+func textOf(f Field) func(col string) string {
+	switch {
+	case f.Stamp:
+		format := literal(stampFormats[f.Digits])
+		return func(col string) string { return "strftime(" + col + ", " + format + ")" }
+	case f.Address:
+		return func(col string) string { return duck.AddressFunction + "(" + col + ")" }
+	case f.UUID:
+		return func(col string) string { return "CAST(" + col + " AS VARCHAR)" }
+	}
+	return nil
+}
+
+// text writes a column's text.
 func (s *partSchema) text(path, col string) string {
-	if s.uuids[path] {
-		return "CAST(" + col + " AS VARCHAR)"
-	}
-	if s.addrs[path] {
-		return duck.AddressFunction + "(" + col + ")"
-	}
-	if f, ok := s.stamps[path]; ok {
-		return "strftime(" + col + ", " + literal(f) + ")"
+	if f := s.texts[path]; f != nil {
+		return f(col)
 	}
 	return col
 }
@@ -380,15 +409,26 @@ func (s *partSchema) members(path string) fieldExpr {
 	}
 	root := &member{}
 	var cols []string
+	mixed := false
 	for _, p := range s.sorted[from:to] {
 		cols = append(cols, p)
-		root.put(trailward.SplitPath(p[len(prefix):]), p, s.types[p])
+		mixed = mixed || s.quotes[p] == MixedQuotes || s.quotes[p] == QuotesUnknown && s.types[p] != plan.JSON
+		root.put(trailward.SplitPath(p[len(prefix):]), p, s.types[p], s.quotes[p])
 	}
-	return fieldExpr{typ: plan.JSON, cols: cols, sql: func(col func(string) string) string {
+	return fieldExpr{typ: plan.JSON, cols: cols, record: mixed, sql: func(col func(string) string) string {
 		text, present := root.json(col)
-		return "CASE WHEN " + present + " THEN CAST(json_merge_patch('{}', " + text + ") AS VARCHAR) END"
+		text = "CAST(json_merge_patch('{}', " + text + ") AS VARCHAR)"
+		if mixed {
+			// The record is read once; r is null where it is no JSON.
+			text = "list_transform(list_transform([" + col(recordText) + "], lambda m: CASE WHEN json_valid(m) THEN m END), lambda r: " + text + ")[1]"
+		}
+		return "CASE WHEN " + present + " THEN " + text + " END"
 	}}
 }
+
+// recordText is the column, for a render function, that is the record. No path
+// holds a NUL at its beginning that way: it would be escaped.
+const recordText = "\x00record"
 
 // foldedPrefix finds how an object's path is written in this part.
 func (s *partSchema) foldedPrefix(path string) (string, bool) {
@@ -407,15 +447,16 @@ func (s *partSchema) foldedPrefix(path string) (string, bool) {
 
 // member is a node of an object that is made again.
 type member struct {
-	path  string // its column, if it has one
-	typ   plan.Type
-	keys  []string
-	below map[string]*member
+	path   string // its column, if it has one
+	typ    plan.Type
+	quotes Quotes
+	keys   []string
+	below  map[string]*member
 }
 
-func (m *member) put(keys []string, path string, typ plan.Type) {
+func (m *member) put(keys []string, path string, typ plan.Type, quotes Quotes) {
 	if len(keys) == 0 {
-		m.path, m.typ = path, typ
+		m.path, m.typ, m.quotes = path, typ, quotes
 		return
 	}
 	if m.below == nil {
@@ -427,7 +468,7 @@ func (m *member) put(keys []string, path string, typ plan.Type) {
 		m.below[keys[0]] = next
 		m.keys = append(m.keys, keys[0])
 	}
-	next.put(keys[1:], path, typ)
+	next.put(keys[1:], path, typ, quotes)
 }
 
 // json gives SQL for the value, null when it is missing, and for whether it is
@@ -436,9 +477,21 @@ func (m *member) json(col func(string) string) (value, present string) {
 	var values, tests []string
 	if m.path != "" {
 		c := col(m.path)
-		v := "to_json(" + c + ")"
-		if m.typ == plan.JSON {
-			v = "CASE WHEN json_valid(" + c + ") THEN CAST(" + c + " AS JSON) ELSE to_json(" + c + ") END"
+		text := "to_json(" + cast(c, plan.Text) + ")"
+		bare := "coalesce(TRY_CAST(" + cast(c, plan.Text) + " AS JSON), " + text + ")" // a number, true, false, an array, an object
+		v := bare
+		switch pointer := jsonPointers(trailward.SplitPath(m.path)); {
+		case m.quotes == Quoted && m.typ == plan.JSON:
+			v = "CASE WHEN (starts_with(" + c + ", '{') OR starts_with(" + c + ", '[')) AND json_valid(" + c + ") THEN CAST(" + c + " AS JSON) ELSE " + text + " END"
+		case m.quotes == Quoted:
+			v = text
+		case m.typ == plan.JSON && m.quotes != MixedQuotes || m.quotes == Unquoted || pointer == nil:
+		default:
+			unsaid := text
+			if m.quotes == QuotesUnknown {
+				unsaid = "to_json(" + c + ")"
+			}
+			v = "CASE coalesce(json_type(r, " + literal(pointer[0]) + "), '') WHEN '' THEN " + unsaid + " WHEN 'VARCHAR' THEN " + text + " ELSE " + bare + " END"
 		}
 		values, tests = append(values, v), append(tests, c+" IS NOT NULL")
 	}
@@ -484,6 +537,7 @@ func coalesce(found []fieldExpr) fieldExpr {
 	out := fieldExpr{typ: found[0].typ, plain: true}
 	for _, e := range found {
 		out.plain = out.plain && e.plain
+		out.record = out.record || e.record
 		out.cols = append(out.cols, e.cols...)
 		out.typ = commonType(out.typ, e.typ)
 	}

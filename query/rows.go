@@ -35,11 +35,7 @@ type rows struct {
 	cols   []Column // as a reader sees them
 	fill   bool     // some column is a message
 
-	// matched is what the statement counted, or -1: then it is the number of rows.
-	matched int64
-
 	mu    sync.Mutex // guards what Stats reads
-	count int64
 	ended time.Time
 
 	use   sync.Mutex // held while records are read, which must be over before the session is
@@ -54,7 +50,7 @@ type rows struct {
 
 // newRows wraps the rows of a statement whose columns are described by out.
 func newRows(ctx context.Context, cancel context.CancelFunc, s *scan, in *duck.Rows, out []Column, start time.Time, closeFn func()) *rows {
-	r := &rows{ctx: ctx, cancel: cancel, scan: s, in: in, out: out, start: start, close: closeFn, matched: -1}
+	r := &rows{ctx: ctx, cancel: cancel, scan: s, in: in, out: out, start: start, close: closeFn}
 	for _, c := range out {
 		r.cols = append(r.cols, shown(c))
 		r.fill = r.fill || c.Type == plan.Message
@@ -83,9 +79,6 @@ func (r *rows) Next() bool {
 		return false
 	}
 	r.row = r.buf[r.at]
-	r.mu.Lock()
-	r.count++
-	r.mu.Unlock()
 	return true
 }
 
@@ -279,9 +272,8 @@ func (r *rows) Stats() Stats {
 		end = time.Now()
 	}
 	s.ElapsedMS = float64(end.Sub(r.start).Microseconds()) / 1000
-	s.RecordsMatched = r.count
-	if r.matched >= 0 {
-		s.RecordsMatched = r.matched
+	if r.scan != nil {
+		s.RecordsMatched = r.scan.matched()
 	}
 	return s
 }

@@ -35,7 +35,7 @@ const pointerShift = 40
 const maxColumns = 10000
 
 // scan makes the relations that one query's plan stands on, over the parts of
-// one snapshot. Slot i of the session belongs to parts[i].
+// one snapshot. A part that is opened gets a slot of the session.
 type scan struct {
 	session *duck.Session
 	parts   []Part
@@ -48,7 +48,16 @@ type scan struct {
 	only func(Part) bool
 	// seen, if set, is told how a relation is read.
 	seen func(groups []*partGroup)
+	// count says how the next relation's records are counted as matching.
+	count counting
+	rows  int64 // that match without being looked at
+	whole bool  // no part is left out
+	// explained, if set, says that the statement will not be run.
+	explained *Explanation
+	// skipped says why parts of the last relation are not read.
+	skipped map[int]string
 
+	slots    map[int]int       // of parts that were opened
 	opened   []map[string]bool // columns that were opened, by part
 	bytes    []int64           // that these took, by part
 	numbered []Part            // by the part number of pointers
@@ -56,10 +65,9 @@ type scan struct {
 	stats    Stats
 }
 
-// newScan is over the given parts, which are as many as the session has slots
-// or fewer.
+// newScan is over the given parts.
 func newScan(session *duck.Session, parts []Part, known *schemas, start, end time.Time, account string) *scan {
-	s := &scan{session: session, parts: parts, schemas: known, from: start, to: end, account: account}
+	s := &scan{session: session, parts: parts, schemas: known, from: start, to: end, account: account, slots: map[int]int{}}
 	s.opened = make([]map[string]bool, len(parts))
 	s.bytes = make([]int64, len(parts))
 	return s
@@ -121,6 +129,10 @@ func (s *scan) relation(ctx context.Context, kinds []trailward.Kind, fields []pl
 		c.Type = types[i]
 		rel.Columns[f.Key()] = c
 	}
+	if s.whole {
+		s.preds = nil
+	}
+	s.prune(groups)
 	if err := s.single(ctx, groups); err != nil {
 		return rel, err
 	}
@@ -146,7 +158,13 @@ func (s *scan) relation(ctx context.Context, kinds []trailward.Kind, fields []pl
 		if err != nil {
 			return rel, err
 		}
+		if s.count == countAll {
+			list = s.countGroup(g, list, len(wanted))
+		}
 		selects = append(selects, list...)
+	}
+	if s.count == countConditions && len(selects) > 0 {
+		selects = []string{countedSelect(unionAll(selects), len(wanted), false)}
 	}
 	if len(selects) == 0 {
 		cols := make([]string, len(wanted))
@@ -274,6 +292,16 @@ func openConcurrency() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 // openParts fetches the columns that the groups read and lays the parts onto
 // their slots.
 func (s *scan) openParts(ctx context.Context, groups []*partGroup) error {
+	for _, grp := range groups {
+		for _, i := range grp.parts {
+			if _, ok := s.slots[i]; !ok {
+				s.slots[i] = len(s.slots)
+			}
+		}
+	}
+	if err := s.session.Widen(len(s.slots)); err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(openConcurrency())
 	for _, grp := range groups {
@@ -327,7 +355,7 @@ func (s *scan) openPart(ctx context.Context, i int, cols map[string]bool) error 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.session.Put(i, fd); err != nil {
+	if err := s.session.Put(s.slots[i], fd); err != nil {
 		return fmt.Errorf("open segment %s: %w", s.parts[i].ID(), err)
 	}
 	s.opened[i] = have
@@ -378,7 +406,7 @@ func (s *scan) selects(ctx context.Context, g *partGroup, wanted []plan.FieldRef
 
 // physicalOrder reads the names of a part's columns from its footer.
 func (s *scan) physicalOrder(ctx context.Context, i int) ([]string, error) {
-	rows, err := s.session.Query(ctx, "SELECT name FROM parquet_schema("+literal(s.session.Path(i))+") WHERE column_id > 0 ORDER BY column_id")
+	rows, err := s.session.Query(ctx, "SELECT name FROM parquet_schema("+literal(s.session.Path(s.slots[i]))+") WHERE column_id > 0 ORDER BY column_id")
 	if err != nil {
 		return nil, fmt.Errorf("read the columns of segment %s: %w", s.parts[i].ID(), err)
 	}
@@ -407,7 +435,7 @@ func (s *scan) selectFrom(g *partGroup, parts []int, wanted []plan.FieldRef, typ
 		if j > 0 {
 			from.WriteString(", ")
 		}
-		from.WriteString(literal(s.session.Path(i)))
+		from.WriteString(literal(s.session.Path(s.slots[i])))
 	}
 	src := rowSource{
 		from:   "read_parquet([" + from.String() + "]) AS t" + names,
@@ -429,7 +457,12 @@ type rowSource struct {
 }
 
 func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, types []plan.Type) string {
-	col := src.col
+	col := func(path string) string {
+		if path == recordText {
+			return src.message
+		}
+		return src.col(path)
+	}
 	cols := make([]string, 0, len(wanted)+1)
 	for j, f := range wanted {
 		e := g.exprs[j]

@@ -9,24 +9,31 @@ import (
 
 	"trailward"
 	"trailward/query/athena"
+	"trailward/query/duck"
 	"trailward/query/plan"
 )
 
 // sql runs a query in Athena's dialect. Two locks keep it to the tables: the
 // text is checked over its syntax tree, and the instance that runs it can read
 // nothing else.
-func (e *Engine) sql(ctx context.Context, req Request, start time.Time) (Rows, error) {
+func (e *Engine) sql(req Request, start time.Time, explain bool) (task, error) {
 	tables := make(map[string]trailward.Kind, len(req.Tables))
 	for name, kind := range req.Tables {
 		k := trailward.Kind(kind)
 		if !k.Valid() {
-			return nil, &Error{Msg: fmt.Sprintf("table %s: %q is no kind of record", name, kind), Hint: "expected one of " + kindList()}
+			return task{}, &Error{Msg: fmt.Sprintf("table %s: %q is no kind of record", name, kind), Hint: "expected one of " + kindList()}
 		}
 		tables[name] = k
 	}
 	var q *athena.Query
-	return e.run(ctx, task{
-		sel: Selection{Groups: req.Groups, Start: req.Start, End: req.End}, fold: true, timeout: e.opts.SQLTimeout, start: start,
+	matched := duck.MatchedFunction
+	if explain {
+		matched = ""
+	}
+	v := view{groups: req.Groups, from: req.Start, to: req.End}
+	return task{
+		views: func() []view { return []view{v} },
+		sel:   Selection{Groups: req.Groups, Start: req.Start, End: req.End}, fold: true, timeout: e.opts.SQLTimeout, start: start,
 		choose: func(ctx context.Context, parts []Part, known *schemas) ([]Part, error) {
 			var err error
 			q, err = athena.Prepare(req.Text, athena.Options{
@@ -35,10 +42,15 @@ func (e *Engine) sql(ctx context.Context, req Request, start time.Time) (Rows, e
 				Tables:      tables,
 				Fields:      func(kind trailward.Kind) []string { return fieldPaths(parts, known, kind) },
 				Now:         req.Now,
+				Matched:     matched,
 			})
 			if err != nil {
 				return nil, err
 			}
+			if v.kinds = q.Kinds(); slices.Contains(v.kinds, "") {
+				v.kinds = nil
+			}
+			v.none = len(q.Scans()) == 0
 			return ofKinds(parts, q.Kinds()), nil
 		},
 		statement: func(ctx context.Context, s *scan) (string, []Column, error) {
@@ -47,6 +59,15 @@ func (e *Engine) sql(ctx context.Context, req Request, start time.Time) (Rows, e
 				var kinds []trailward.Kind
 				if k := scans[i].Kind; k != "" {
 					kinds = []trailward.Kind{k}
+				}
+				s.preds = q.Predicates(i)
+				switch {
+				case explain, scans[i].Counted:
+					s.count = countNothing
+				case q.Conditional():
+					s.count = countConditions
+				default:
+					s.count = countAll
 				}
 				return s.relation(ctx, kinds, fields)
 			})
@@ -60,7 +81,7 @@ func (e *Engine) sql(ctx context.Context, req Request, start time.Time) (Rows, e
 			}
 			return sql, out, nil
 		},
-	})
+	}, nil
 }
 
 func kindList() string {

@@ -2,6 +2,7 @@ package query
 
 import (
 	"time"
+	"unsafe"
 
 	"trailward"
 	"trailward/query/plan"
@@ -25,17 +26,35 @@ type snapshot struct{ *store.Snapshot }
 func (s snapshot) Parts() []Part {
 	list := s.Snapshot.Parts()
 	out := make([]Part, len(list))
+	lists := map[*segment.Field][]Field{}
 	for i, p := range list {
+		q := part{Part: p}
 		if f, ok := p.(store.Finder); ok {
-			out[i] = findingPart{part{p}, f}
+			q.fields = shared(lists, p)
+			out[i] = findingPart{q, f}
 		} else {
-			out[i] = part{p}
+			out[i] = q
 		}
 	}
 	return out
 }
 
-type part struct{ store.Part }
+// shared gives segments with one list of columns one list of fields.
+func shared(lists map[*segment.Field][]Field, p store.Part) []Field {
+	list := p.Fields()
+	key := unsafe.SliceData(list)
+	out, ok := lists[key]
+	if !ok {
+		out = fieldsOf(list)
+		lists[key] = out
+	}
+	return out
+}
+
+type part struct {
+	store.Part
+	fields []Field // of a segment; nil: to be asked for, which may cost
+}
 
 // findingPart is a part that finds rows by itself.
 type findingPart struct {
@@ -59,14 +78,33 @@ func (p part) MinTime() time.Time { return time.Unix(0, p.FirstTime()).UTC() }
 func (p part) MaxTime() time.Time { return time.Unix(0, p.LastTime()).UTC() }
 
 func (p part) Fields() []Field {
-	list := p.Part.Fields()
+	if p.fields != nil {
+		return p.fields
+	}
+	return fieldsOf(p.Part.Fields())
+}
+
+func fieldsOf(list []segment.Field) []Field {
 	out := make([]Field, 0, len(list))
 	for _, f := range list {
 		if t, ok := fieldType(f.Type); ok && !f.Internal() {
-			out = append(out, Field{Path: f.Path, Column: f.Column, Type: t, Stamp: f.Type == segment.Stamp, Address: f.Type == segment.Addr, UUID: f.Type == segment.UUID, Digits: f.Digits})
+			out = append(out, Field{Path: f.Path, Column: f.Column, Type: t, Stamp: f.Type == segment.Stamp, Address: f.Type == segment.Addr, UUID: f.Type == segment.UUID, Digits: f.Digits, Quotes: quotes(f.Forms)})
 		}
 	}
 	return out
+}
+
+// quotes says whether a column's values are JSON strings in the records.
+func quotes(f segment.Forms) Quotes {
+	switch f {
+	case segment.InQuotes:
+		return Quoted
+	case segment.WithoutQuotes:
+		return Unquoted
+	case segment.InQuotes | segment.WithoutQuotes:
+		return MixedQuotes
+	}
+	return QuotesUnknown
 }
 
 // fieldType is a column's type as a query sees it; the store's own columns,

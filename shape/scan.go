@@ -140,8 +140,14 @@ func (n *nesting) push(object bool) {
 
 func (n *nesting) inObject() bool { d := n.depth - 1; return n.bits[d>>6]>>(d&63)&1 == 1 }
 
+// MaxNesting is how deep the brackets of a value may nest in a record that is taken
+// apart, as deep as encoding/json and thus the Kubernetes API server go. The query
+// engine recurses over JSON text: 60,000 levels of it ended the process.
+const MaxNesting = 10_000
+
 // endOfValue returns where the value that begins at i ends, and whether it has
-// bytes above U+007F. It does not recurse.
+// bytes above U+007F. It does not recurse. A value that nests deeper than
+// MaxNesting is none.
 func endOfValue(b []byte, i int, n *nesting) (end int, high bool) {
 	n.depth = 0
 	key := func() bool { // at a member's key: pass it and its colon
@@ -179,8 +185,7 @@ func endOfValue(b []byte, i int, n *nesting) (end int, high bool) {
 				i++
 				break
 			}
-			n.push(true)
-			if !key() {
+			if n.push(true); n.depth > MaxNesting || !key() {
 				return -1, false
 			}
 			continue
@@ -190,7 +195,9 @@ func endOfValue(b []byte, i int, n *nesting) (end int, high bool) {
 				i++
 				break
 			}
-			n.push(false)
+			if n.push(false); n.depth > MaxNesting {
+				return -1, false
+			}
 			continue
 		case hasWord(b, i, "true"), hasWord(b, i, "null"):
 			i += 4

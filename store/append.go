@@ -87,7 +87,7 @@ func (s *Store) Append(ctx context.Context, b *Batch) (Result, error) {
 
 	s.gate.RLock()
 	defer s.gate.RUnlock()
-	e := &entry{group: b.Group, batchKey: b.key(), body: b.Body, total: int64(len(b.Records)), arrival: s.now()}
+	e := &entry{group: b.Group, batchKey: b.key(), body: b.Body, total: int64(len(b.Records)), arrival: s.accept()}
 	fresh, held, err := s.admit(ctx, b, e, taken, &res)
 	defer s.letGo(held)
 	if err != nil {
@@ -102,7 +102,14 @@ func (s *Store) Append(ctx context.Context, b *Batch) (Result, error) {
 			b.Records[i].Group, b.Records[i].Arrival = b.Group, e.arrival
 			e.records = append(e.records, b.Records[i])
 		}
-		if _, err := s.wal.Append(ctx, e.encode(nil)); err != nil {
+		bytes := e.encode(nil)
+		release, err := s.claim(int64(len(bytes)))
+		if err != nil {
+			return Result{}, err
+		}
+		_, err = s.wal.Append(ctx, bytes)
+		release()
+		if err != nil {
 			if errors.Is(err, wal.ErrFailed) {
 				s.fail(err)
 			}

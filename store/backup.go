@@ -24,21 +24,46 @@ type BackupResult struct {
 // key-encryption key is not. Segments are copied and not linked, since the
 // header of a dead one is overwritten in place. The directory appears under its
 // name when all of it is on the disk. progress, which may be nil, is told bytes.
-func (s *Store) Backup(ctx context.Context, dir string, progress func(done, total int64)) (res BackupResult, err error) {
+// also names further files and folders of the data directory, which go into the
+// copy where they are there.
+func (s *Store) Backup(ctx context.Context, dir string, progress func(done, total int64), also ...string) (res BackupResult, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("back up to %s: %w", dir, err)
 		}
 	}()
+	var list []*sealed
+	err = newDirectory(dir, func(to *vfs.Dir) error {
+		c := copier{from: s.fs, to: to, progress: progress, ctx: ctx}
+		var err error
+		list, err = s.backupHead(&c, also)
+		defer func() { s.letGoSegments(list) }()
+		if err != nil {
+			return err
+		}
+		for _, p := range list {
+			c.total += p.info.Size
+		}
+		for _, p := range list {
+			if err := c.file(segmentFile(p.info.ID)); err != nil {
+				return err
+			}
+		}
+		res = BackupResult{Segments: int64(len(list)), Bytes: c.done}
+		return c.syncDirs()
+	})
+	return res, err
+}
+
+// newDirectory has fill put files into a directory that appears under its name
+// when all of them are there, synced; with an error nothing appears.
+func newDirectory(dir string, fill func(to *vfs.Dir) error) (err error) {
 	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return res, errors.Join(err, errors.New("there is something of that name: name a new directory"))
-	}
-	if err := s.Seal(); err != nil {
-		return res, err
+		return errors.Join(err, errors.New("there is something of that name: move it away, or name a new directory"))
 	}
 	partial := dir + ".partial"
 	if err := os.Mkdir(partial, 0o700); err != nil {
-		return res, err
+		return err
 	}
 	defer func() {
 		if err != nil {
@@ -47,35 +72,24 @@ func (s *Store) Backup(ctx context.Context, dir string, progress func(done, tota
 	}()
 	to, err := vfs.OS(partial)
 	if err != nil {
-		return res, err
+		return err
 	}
 	defer to.Close()
-	c := copier{from: s.fs, to: to, progress: progress, ctx: ctx}
-	list, err := s.backupHead(&c)
-	defer func() { s.letGoSegments(list) }()
-	if err != nil {
-		return res, err
-	}
-	for _, p := range list {
-		c.total += p.info.Size
-	}
-	for _, p := range list {
-		if err := c.file(segmentFile(p.info.ID)); err != nil {
-			return res, err
-		}
-	}
-	if err := c.syncDirs(); err != nil {
-		return res, err
+	if err := fill(to); err != nil {
+		return err
 	}
 	if err := os.Rename(partial, dir); err != nil {
-		return res, err
+		return err
 	}
-	return BackupResult{Segments: int64(len(list)), Bytes: c.done}, syncDir(filepath.Dir(dir))
+	return syncDir(filepath.Dir(dir))
 }
 
-// backupHead copies all that changes, while nothing does, and returns the
-// segments that belong to it, held.
-func (s *Store) backupHead(c *copier) ([]*sealed, error) {
+// backupHead seals, then copies all that changes, while nothing does, and
+// returns the segments that belong to it, held.
+func (s *Store) backupHead(c *copier, also []string) ([]*sealed, error) {
+	if err := s.Seal(); err != nil {
+		return nil, err
+	}
 	s.gate.Lock()
 	defer s.gate.Unlock()
 	s.commitMu.Lock()
@@ -91,21 +105,25 @@ func (s *Store) backupHead(c *copier) ([]*sealed, error) {
 		return list, err
 	}
 	for _, dir := range []string{ledgerDir, walDir} {
-		files, err := s.fs.ReadDir(dir)
-		if err != nil {
+		if err := c.folder(dir); err != nil {
 			return list, err
 		}
-		for _, f := range files {
-			if strings.HasSuffix(f.Name(), vfs.TempSuffix) {
-				continue
-			}
-			// A file of the WAL that became segments may go meanwhile.
-			if err := c.file(path.Join(dir, f.Name())); err != nil && !(dir == walDir && errors.Is(err, fs.ErrNotExist)) {
-				return list, err
-			}
+	}
+	if err := s.cat.CopyTo(filepath.Join(c.to.Root(), catalogName)); err != nil {
+		return list, err
+	}
+	for _, name := range also {
+		info, err := s.fs.Stat(name)
+		if err == nil && info.IsDir() {
+			err = c.folder(name)
+		} else if err == nil {
+			err = c.file(name)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return list, err
 		}
 	}
-	return list, s.cat.CopyTo(filepath.Join(c.to.Root(), catalogName))
+	return list, nil
 }
 
 // copier copies files from one data directory to another, durably.
@@ -155,6 +173,24 @@ func (c *copier) file(name string) error {
 	return nil
 }
 
+// folder copies the files in a folder. One that goes meanwhile is none of the
+// copy: a file of the WAL that became segments, a table that was removed.
+func (c *copier) folder(dir string) error {
+	files, err := c.from.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if strings.HasSuffix(f.Name(), vfs.TempSuffix) {
+			continue
+		}
+		if err := c.file(path.Join(dir, f.Name())); err != nil && (dir == ledgerDir || !errors.Is(err, fs.ErrNotExist)) {
+			return err
+		}
+	}
+	return nil
+}
+
 func (c *copier) syncDirs() error {
 	for d := range c.dirs {
 		if err := c.to.SyncDir(d); err != nil {
@@ -197,55 +233,34 @@ func Restore(ctx context.Context, backup, dir string, progress func(done, total 
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(err, errors.New("there is something of that name: move it away, or name a new directory"))
-	}
-	partial := dir + ".partial"
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return err
 	}
-	if err := os.Mkdir(partial, 0o700); err != nil {
-		return err
-	}
-	defer func() {
+	return newDirectory(dir, func(to *vfs.Dir) error {
+		c := copier{ctx: ctx, from: from, to: to, progress: progress}
+		var names []string
+		err := fs.WalkDir(os.DirFS(backup), ".", func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || name == lockName {
+				return err
+			}
+			if !d.Type().IsRegular() {
+				return fmt.Errorf("%s is not a regular file", name)
+			}
+			info, err := d.Info()
+			if err == nil {
+				c.total += info.Size()
+				names = append(names, name)
+			}
+			return err
+		})
 		if err != nil {
-			err = errors.Join(err, os.RemoveAll(partial))
-		}
-	}()
-	to, err := vfs.OS(partial)
-	if err != nil {
-		return err
-	}
-	defer to.Close()
-	c := copier{ctx: ctx, from: from, to: to, progress: progress}
-	var names []string
-	err = fs.WalkDir(os.DirFS(backup), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || name == lockName {
 			return err
 		}
-		if !d.Type().IsRegular() {
-			return fmt.Errorf("%s is not a regular file", name)
+		for _, name := range names {
+			if err := c.file(name); err != nil {
+				return err
+			}
 		}
-		info, err := d.Info()
-		if err == nil {
-			c.total += info.Size()
-			names = append(names, name)
-		}
-		return err
+		return c.syncDirs()
 	})
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := c.file(name); err != nil {
-			return err
-		}
-	}
-	if err := c.syncDirs(); err != nil {
-		return err
-	}
-	if err := os.Rename(partial, dir); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(dir))
 }

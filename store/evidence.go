@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"trailward"
 	"trailward/internal/vfs"
@@ -31,6 +32,10 @@ type Evidence struct {
 	sealer *seal.Sealer
 	cat    *catalog.Catalog
 	copied string // folder of the catalog's copy
+
+	live *Store // set when the store is open; all above but key and sealer are its own
+	mu   sync.Mutex
+	held []*sealed // segments of a live store that must not go meanwhile
 }
 
 // OpenEvidence opens the store in a data directory to examine it. A directory
@@ -93,8 +98,26 @@ func copyCatalog(fsys vfs.FS, to string) error {
 	return nil
 }
 
+// Evidence opens the store itself to be examined while it goes on. Segments that
+// were there at the first look stay until it is closed.
+func (s *Store) Evidence() (*Evidence, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	return &Evidence{fs: s.fs, key: s.key, sealer: s.sealer, cat: s.cat, live: s}, nil
+}
+
 // Close closes what was opened.
 func (e *Evidence) Close() error {
+	if e.live != nil {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.live.letGoSegments(e.held)
+		e.held = nil
+		return nil
+	}
 	var errs []error
 	if e.cat != nil {
 		errs = append(errs, e.cat.Close())
@@ -132,38 +155,45 @@ func (e *Evidence) Checkpoint() (ledger.Checkpoint, error) {
 
 // Verify reads everything again and says whether it is what was written.
 func (e *Evidence) Verify(ctx context.Context, o verifier.Options) (*verifier.Report, error) {
-	d, err := e.deps()
-	if err != nil {
-		return nil, err
-	}
-	return verifier.Run(ctx, d, o)
+	o.Live = e.live != nil
+	return verifier.Run(ctx, e.deps(), o)
 }
 
 // Prove proves the record in a row of a segment.
 func (e *Evidence) Prove(ctx context.Context, id string, row int64) (*verifier.RecordProof, error) {
-	d, err := e.deps()
+	return verifier.Proof(ctx, e.deps(), id, row)
+}
+
+func (e *Evidence) deps() verifier.Deps {
+	return verifier.Deps{
+		FS: e.fs, LedgerDir: ledgerDir, WALDir: walDir, Keys: e.key, Sealer: e.sealer, Objects: objects{e.fs, e.dead},
+		Catalog: e.catalog, OpenSegment: openSegmentFacts, CheckCatalog: e.checkCatalog,
+	}
+}
+
+// dead are the segments that the catalog says are no more, or not yet.
+func (e *Evidence) dead() (map[string]bool, error) {
+	list, err := e.cat.Dead()
 	if err != nil {
 		return nil, err
 	}
-	return verifier.Proof(ctx, d, id, row)
-}
-
-func (e *Evidence) deps() (verifier.Deps, error) {
-	dead, err := e.cat.Dead()
-	if err != nil {
-		return verifier.Deps{}, err
+	dead := make(map[string]bool, len(list))
+	for _, id := range list {
+		dead[id] = true
 	}
-	o := objects{e.fs, make(map[string]bool, len(dead))}
-	for _, id := range dead {
-		o.dead[id] = true
-	}
-	return verifier.Deps{
-		FS: e.fs, LedgerDir: ledgerDir, WALDir: walDir, Keys: e.key, Sealer: e.sealer, Objects: o,
-		Catalog: e.catalog, OpenSegment: openSegmentFacts, CheckCatalog: e.checkCatalog,
-	}, nil
+	return dead, nil
 }
 
 func (e *Evidence) catalog(context.Context) (ledger.Head, []verifier.Row, error) {
+	if s := e.live; s != nil {
+		// Head and rows must be of one moment, and what the rows name must not be
+		// shredded before it is read.
+		s.commitMu.Lock()
+		defer s.commitMu.Unlock()
+		e.mu.Lock()
+		e.held = append(e.held, s.holdAll()...)
+		e.mu.Unlock()
+	}
 	head, err := e.cat.LedgerHead()
 	if err != nil {
 		return head, nil, err
@@ -228,13 +258,36 @@ func (s segmentFacts) Records(rows []int64, fn func(int64, *trailward.Record) er
 }
 
 // objects are the sealed segments in a data directory, without those that the
-// catalog says are dead: the next start removes them.
+// catalog says are dead: the next start removes them. An id is among the dead
+// before its file is made, and a file goes only when its id is: so of a store that
+// goes on, those that are dead after the files were listed are the ones to leave out.
 type objects struct {
 	fs   vfs.FS
-	dead map[string]bool
+	dead func() (map[string]bool, error)
 }
 
 func (o objects) List(ctx context.Context, fn func(verifier.Object) error) error {
+	var all []verifier.Object
+	if err := o.list(ctx, func(ob verifier.Object) error { all = append(all, ob); return nil }); err != nil {
+		return err
+	}
+	dead, err := o.dead()
+	if err != nil {
+		return err
+	}
+	for _, ob := range all {
+		id, _, _ := strings.Cut(path.Base(ob.Name), ".")
+		if validID(id) && dead[id] && (ob.Name == segmentFile(id) || ob.Name == segmentFile(id)+vfs.TempSuffix) {
+			continue
+		}
+		if err := fn(ob); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o objects) list(ctx context.Context, fn func(verifier.Object) error) error {
 	dirs, err := o.fs.ReadDir(segmentDir)
 	if err != nil {
 		return err
@@ -265,9 +318,6 @@ func (o objects) List(ctx context.Context, fn func(verifier.Object) error) error
 			}
 			ob := verifier.Object{Name: name, Modified: info.ModTime()}
 			id, _, _ := strings.Cut(f.Name(), ".")
-			if validID(id) && o.dead[id] && (name == segmentFile(id) || name == segmentFile(id)+vfs.TempSuffix) {
-				continue
-			}
 			if validID(id) && name == segmentFile(id) {
 				ob.ID = id
 			}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -27,6 +28,7 @@ type Load struct {
 	sizes    map[headKey]segment.Sizes // of the builders before, when there was one
 	files    []File                    // read to their end
 	cur      *File
+	mark     func(*File) // sets how far cur was read
 	res      Result
 	writing  map[headKey]*segment.Builder // being written
 	writingF []File
@@ -43,7 +45,7 @@ func (s *Store) NewLoad() *Load {
 	s.mu.Lock()
 	s.loads++
 	s.mu.Unlock()
-	return &Load{s: s, arrival: s.now(), builders: map[headKey]*segment.Builder{}}
+	return &Load{s: s, arrival: s.accept(), builders: map[headKey]*segment.Builder{}}
 }
 
 // Known returns the files that were read into the group and begin with the
@@ -63,22 +65,51 @@ func (l *Load) Known(group string, head [32]byte) ([]File, error) {
 	return fs, nil
 }
 
+// Named returns the file that was read into the group under the name, if it was
+// said that it may grow. Its bytes may be others by now.
+func (l *Load) Named(group, name string) ([]File, error) { return l.Known(group, nameHead(name)) }
+
+// nameHead stands for the head of a file that is looked up by its name.
+func nameHead(name string) [32]byte { return sha256.Sum256([]byte("trailward file named\x00" + name)) }
+
 // Begin says that the records that follow are of file f, of which f.Records
 // are behind already. While it is not at its End, each Flush remembers how far
-// it came.
-func (l *Load) Begin(f File) {
+// it came: mark, if not nil, is called then, or when Stop or End is, and sets
+// Size, Sum and Last to what lies behind the records added so far.
+func (l *Load) Begin(f File, mark func(*File)) {
 	f.Done = false
-	l.cur = &f
+	l.cur, l.mark = &f, mark
+}
+
+// Stop says that no more will be read of the file begun last, although it is
+// not at its end: mark is not called any more.
+func (l *Load) Stop() {
+	if l.cur != nil && l.mark != nil {
+		l.mark(l.cur)
+		l.mark = nil
+	}
 }
 
 // End says that the file begun last was read to its end, or as far as it can
 // be; sum is the SHA-256 of all of it.
 func (l *Load) End(size int64, sum [32]byte) {
 	if l.cur != nil {
+		l.Stop()
 		l.cur.Size, l.cur.Sum, l.cur.Done = size, sum, true
-		l.files = append(l.files, *l.cur)
+		l.files = append(l.files, entries(*l.cur)...)
 		l.cur = nil
 	}
+}
+
+// entries is what is remembered of a file: one that may grow is found by its
+// name too, since a short one begins differently when it has grown.
+func entries(f File) []File {
+	if !f.Grows {
+		return []File{f}
+	}
+	named := f
+	named.Head = nameHead(f.Name)
+	return []File{f, named}
 }
 
 // Skip counts n records of a file that was read before as duplicates.
@@ -177,7 +208,10 @@ func (l *Load) write() error {
 	}
 	builders, files := l.builders, l.files
 	if l.cur != nil {
-		files = append(files, *l.cur)
+		if l.mark != nil {
+			l.mark(l.cur)
+		}
+		files = append(files, entries(*l.cur)...)
 	}
 	if len(builders) == 1 {
 		l.sizes = map[headKey]segment.Sizes{}

@@ -286,6 +286,7 @@ func (s *Store) loadSegments() error {
 		living[c.ID] = true
 		byGroup[c.Group] = append(byGroup[c.Group], &sealed{s: s, info: c})
 		s.names[c.Group] = struct{}{}
+		s.wasAccepted(c.LastArrival)
 	}
 	for g, list := range byGroup {
 		s.segments[g] = newGroupSegments(list)

@@ -24,7 +24,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -155,6 +154,8 @@ type Store struct {
 	loads     int   // under way; segments are not merged meanwhile
 	failed    error // of the WAL or a commit; stays
 	full      bool  // the disk has no room for more records
+	spare     int64 // bytes that may be written until it has none, at the last look
+	claimed   int64 // bytes of that which are being written
 
 	settings map[string]catalog.Group // of groups for which anything is set
 	active   map[string]*activity     // of groups
@@ -164,6 +165,7 @@ type Store struct {
 	compactMu  sync.Mutex   // one merge at a time
 	settingsMu sync.Mutex   // one change of settings, or run of expiry, at a time
 	retention  atomic.Int64 // where the retention clock stands
+	accepted   atomic.Int64 // when the last batch was
 
 	kick  chan struct{} // the head is due
 	merge chan struct{} // segments were added
@@ -211,7 +213,7 @@ func open(ctx context.Context, opt Options) (_ *Store, rep Replayed, err error) 
 	if opt.CacheBytes == 0 {
 		opt.CacheBytes = DefaultCache
 	}
-	if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
+	if err := makePlace(opt.Dir); err != nil {
 		return nil, rep, err
 	}
 	fsys, err := vfs.OS(opt.Dir)
@@ -266,6 +268,7 @@ func open(ctx context.Context, opt Options) (_ *Store, rep Replayed, err error) 
 		if err != nil {
 			return fmt.Errorf("entry %d in WAL file %d: %w", pos.Sequence, pos.File, err)
 		}
+		s.wasAccepted(e.arrival)
 		for i := range e.records {
 			s.addToHead(&e.records[i], take(&e.records[i]))
 		}
@@ -405,6 +408,12 @@ func (s *Store) Close() error {
 	s.stop()
 	s.done.Wait()
 	err := s.Seal()
+	if errors.Is(err, ErrNoSpace) {
+		// Nothing is amiss but the disk, and whoever asked for something else
+		// must not be told that it failed.
+		s.log.Warn("the disk is full: what is not in segments yet stays in the WAL", "error", err)
+		err = nil
+	}
 	if s.now()-s.since.from >= int64(intervalLeast) {
 		err = errors.Join(err, s.recordInterval())
 	}
@@ -461,12 +470,17 @@ func (s *Store) background(ctx context.Context) {
 	}
 }
 
-// Ready says why the store cannot take records now; nil: it can.
+// Ready says why the store cannot take records now; nil: it can. It looks at
+// the disk itself, so that it does not wait for the background to do so.
 func (s *Store) Ready() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
+	closed, failed := s.closed, s.failed
+	s.mu.Unlock()
+	switch {
+	case closed:
 		return ErrClosed
+	case failed != nil:
+		return failed
 	}
-	return s.failed
+	return s.room(0)
 }

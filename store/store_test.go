@@ -275,7 +275,7 @@ func TestLoad(t *testing.T) {
 	p := intake.NewPreparer()
 	load := func(s *store.Store, end bool, lines ...string) store.Result {
 		l := s.NewLoad()
-		l.Begin(store.File{Group: "/g", Head: [32]byte{1}, Name: "f"})
+		l.Begin(store.File{Group: "/g", Head: [32]byte{1}, Name: "f"}, nil)
 		for _, x := range lines {
 			r, taken, _ := p.Prepare(&trailward.Framed{Raw: []byte(x)}, "/g", "s", time.Unix(1e9, 0))
 			if err := l.Add(&r, taken); err != nil {

@@ -144,9 +144,22 @@ var listensOn = regexp.MustCompile(`listens on (https?://\S+?),`)
 // waits until it has said its address. It is stopped with the test.
 func serve(t *testing.T, data string, args ...string) *server {
 	t.Helper()
-	s := &server{t: t, done: make(chan struct{})}
-	s.cmd = exec.Command(binary, append([]string{"server", "--data", data, "--listen", "127.0.0.1:0"}, args...)...)
-	s.cmd.Env = cleanEnv()
+	s, ok := serveUnder(t, nil, nil, data, args...)
+	if !ok {
+		t.Fatalf("the server ended before it listened: %s", s.logged())
+	}
+	return s
+}
+
+// serveUnder is serve with more in the environment and a command before the
+// server's own, which must leave it the process that was started. ok says that the
+// server listens; else it has ended.
+func serveUnder(t *testing.T, wrap, env []string, data string, args ...string) (s *server, ok bool) {
+	t.Helper()
+	s = &server{t: t, done: make(chan struct{})}
+	argv := append(append(append([]string{}, wrap...), binary, "server", "--data", data, "--listen", "127.0.0.1:0"), args...)
+	s.cmd = exec.Command(argv[0], argv[1:]...)
+	s.cmd.Env = append(cleanEnv(), env...)
 	s.cmd.Stderr = s
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -169,12 +182,17 @@ func serve(t *testing.T, data string, args ...string) *server {
 	}()
 	select {
 	case s.url = <-said:
+		return s, true
 	case <-s.done:
-		t.Fatalf("the server ended before it listened: %s", s.logged())
 	case <-time.After(deadline):
 		t.Fatalf("the server said no address within %v: %s", deadline, s.logged())
 	}
-	return s
+	select {
+	case s.url = <-said: // it ended right after
+		return s, true
+	default:
+		return s, false
+	}
 }
 
 // stop ends the server as an init system does and waits for its end.
@@ -224,4 +242,42 @@ func (s *server) post(path, body string, header ...string) (int, string) {
 		s.t.Fatal(err)
 	}
 	return resp.StatusCode, string(b)
+}
+
+// get asks for a path and gives status and answer.
+func (s *server) get(path string) (int, string) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url+path, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+// send is post for any bytes, and for a server that may hang up.
+func (s *server) send(path string, body []byte, header ...string) (status int, answer string, err error) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url+path, bytes.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b), err
 }

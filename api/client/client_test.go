@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -152,7 +154,13 @@ func TestIngest(t *testing.T) {
 	s := serve(t, api.Config{}, st.deps())
 	c := newClient(t, client.Options{Server: s.URL()})
 	large := strings.Repeat("a line of a log that is not the only one\n", 1000) + fmt.Sprint(time.Now())
-	for name, body := range map[string]string{"small": "a\nb", "compressed": large, "too good to compress": strings.Repeat("x\n", 50_000)} {
+	dense := make([]byte, 1<<20)
+	mathrand.NewChaCha8([32]byte{}).Read(dense)
+	text, same := hex.EncodeToString(dense)+"\n", strings.Repeat("x", 3<<20)+"\n"
+	for name, body := range map[string]string{
+		"small": "a\nb", "compressed": large, "too good to compress": strings.Repeat("x\n", 50_000),
+		"too good at first": same + text, "too good in the end": text + strings.Repeat(same, 8), "too good within": text[:1000] + "\n" + same + text,
+	} {
 		st.got = nil
 		res, err := c.Ingest(t.Context(), "/g", "s", trailward.KindText, "", []byte(body))
 		if err != nil {

@@ -27,6 +27,7 @@ type Result struct {
 	Records    int64                    `json:"records"`    // new ones
 	Bytes      int64                    `json:"bytes"`      // of the new ones
 	Duplicates int64                    `json:"duplicates"` // stored before
+	Conflicts  int64                    `json:"conflicts"`  // of the new ones: the natural key was known, with other content
 	Damaged    map[string]int64         `json:"damaged"`    // kept as text, by reason
 	Rejected   int64                    `json:"rejected"`   // could not be stored
 	Kinds      map[trailward.Kind]int64 `json:"kinds"`      // of the new ones
@@ -37,6 +38,7 @@ func (r *Result) Add(o Result) {
 	r.Records += o.Records
 	r.Bytes += o.Bytes
 	r.Duplicates += o.Duplicates
+	r.Conflicts += o.Conflicts
 	r.Rejected += o.Rejected
 	if r.Damaged == nil {
 		r.Damaged = make(map[string]int64)
@@ -94,9 +96,7 @@ func (c *Client) ingest(ctx context.Context, contentType, group, stream string, 
 		if err != nil {
 			return Result{}, err
 		}
-		// What compresses so well that the server would take it for a bomb goes
-		// as it is.
-		if len(packed) < len(body) && len(body)/safeRatio < len(packed) {
+		if packed != nil {
 			k.body = packed
 			k.header.Set("Content-Encoding", "zstd")
 		}
@@ -122,12 +122,32 @@ var encoder = sync.OnceValues(func() (*zstd.Encoder, error) {
 	return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
 })
 
+// frameBytes is how much of a body is packed into one frame. It is what a server
+// unpacks before it looks at the ratio.
+const frameBytes = 1 << 20
+
+// compress packs a body, or returns nil for one that is to be sent as it is:
+// one that does not become smaller, or that compresses so well that the server
+// would take it for a bomb. The server looks at the ratio all the while, so
+// that it is not enough that the whole body stays under its limit: one frame
+// must not become too much for what comes before it.
 func compress(body []byte) ([]byte, error) {
 	z, err := encoder()
 	if err != nil {
 		return nil, fmt.Errorf("compress batch: %w", err)
 	}
-	return z.EncodeAll(body, nil), nil
+	var packed []byte
+	for from := 0; from < len(body); from += frameBytes {
+		to := min(from+frameBytes, len(body))
+		if from > 0 && to/safeRatio >= len(packed) {
+			return nil, nil
+		}
+		packed = z.EncodeAll(body[from:to], packed)
+	}
+	if len(packed) >= len(body) || len(body)/safeRatio >= len(packed) {
+		return nil, nil
+	}
+	return packed, nil
 }
 
 // maxRecord bounds a record that [Client.Cat] takes from a server, in bytes.

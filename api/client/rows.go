@@ -17,16 +17,17 @@ const maxRow = 256 << 20
 // Question is what [Client.Query] and [Client.SQL] ask.
 type Question struct {
 	// Query is the text: Insights QL, or SQL.
-	Query string
+	Query string `json:"query"`
 	// Groups are log groups; a trailing * matches a prefix. Empty: all that the
 	// token may read.
-	Groups []string
+	Groups []string `json:"groups,omitempty"`
 	// Start and End bound the event time, both inclusive: RFC 3339, epoch
 	// seconds or milliseconds, or relative to the server's now (-1h). Empty
 	// leaves the side open.
-	Start, End string
+	Start string `json:"start,omitempty"`
+	End   string `json:"end,omitempty"`
 	// Tables maps further SQL table names to kinds.
-	Tables map[string]string
+	Tables map[string]string `json:"tables,omitempty"`
 }
 
 // Column is a column of an answer. Type is text, int, float, bool, time, json,
@@ -66,13 +67,7 @@ func (c *Client) SQL(ctx context.Context, q Question) (*Rows, error) {
 
 // post sends a question.
 func (c *Client) post(ctx context.Context, path string, q Question, mediaType string) (*http.Response, error) {
-	body, err := json.Marshal(struct {
-		Query  string            `json:"query"`
-		Groups []string          `json:"groups,omitempty"`
-		Start  string            `json:"start,omitempty"`
-		End    string            `json:"end,omitempty"`
-		Tables map[string]string `json:"tables,omitempty"`
-	}{q.Query, q.Groups, q.Start, q.End, q.Tables})
+	body, err := json.Marshal(q)
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", path, err)
 	}

@@ -124,6 +124,47 @@ func TestSlowTail(t *testing.T) {
 	})
 }
 
+// TestThousandsOfTails: as many as there may be, none of which reads, do not make
+// a publisher wait, and each accounts for every record.
+func TestThousandsOfTails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, Options{})
+		tails := make([]*Tail, DefaultMaxTails)
+		for i := range tails {
+			tails[i] = subscribe(t, h, "g", []string{"", "record", "-nothing"}[i%3])
+		}
+		if _, err := h.Subscribe(func(string) bool { return true }, nil); !errors.Is(err, ErrTooMany) {
+			t.Errorf("Subscribe() beyond %d = %v, want %v", len(tails), err, ErrTooMany)
+		}
+		const batches, per = 20, 25
+		began := time.Now() // of the bubble: it stands still unless everybody waits
+		for i := range batches {
+			texts := make([]string, per)
+			for j := range texts {
+				texts[j] = fmt.Sprint("record ", i, j)
+			}
+			h.Publish("g", records("g", texts...))
+		}
+		if waited := time.Since(began); waited != 0 {
+			t.Errorf("Publish() waited %v, want not at all", waited)
+		}
+		time.Sleep(time.Minute) // of the bubble: whatever is rationed by time has come
+		synctest.Wait()
+		for i, tail := range tails {
+			got := int64(0)
+			for _, it := range tail.Take() {
+				got += it.Skipped
+				if it.Event != nil {
+					got++
+				}
+			}
+			if got != batches*per {
+				t.Fatalf("tail %d got and missed %d records, want %d", i, got, batches*per)
+			}
+		}
+	})
+}
+
 // TestFullQueue: what does not fit into the queue is counted to all tails of
 // its group.
 func TestFullQueue(t *testing.T) {

@@ -3,10 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 
 	"github.com/dustin/go-humanize"
 
@@ -16,54 +13,43 @@ import (
 )
 
 type backupCmd struct {
-	dataFlags `embed:""`
-	Dir       string `arg:"" help:"New directory for the copy."`
+	placeFlags `embed:""`
+	Dir        string `arg:"" help:"New directory for the copy, here, also with --server."`
 }
 
 func (backupCmd) Help() string {
-	return `The copy is the store as it was at one moment: segments, catalog, ledger, WAL, and the hashes of tokens. It is encrypted as the store is, and the key file is NOT in it: keep a copy of that in another place, for without it the backup is worth nothing, and together with it the backup is readable.
+	return `The copy is the store as it was at one moment: segments, catalog, ledger, WAL, lookup tables, and the hashes of tokens. It is encrypted as the store is, and the key file is NOT in it: keep a copy of that in another place, for without it the backup is worth nothing, and together with it the backup is readable.
 
 Records that expire later stay in the copy: delete backups when their time is over.
 
 Examples:
 
   trailward backup /mnt/backup/2026-11-22
+  trailward backup /mnt/backup/2026-11-22 --server https://logs.example:7300 --token-file admin.token
   trailward verify --data /mnt/backup/2026-11-22 --key-file /etc/trailward/trailward.key`
 }
 
 func (c *backupCmd) Run(a *app) error {
-	loc := c.locate(a.getenv)
-	return a.withStore(&c.dataFlags, func(l *local) error {
+	loc, err := c.locate(a.getenv)
+	if err != nil {
+		return err
+	}
+	return a.keep(&c.placeFlags, func(k keeper) error {
 		progress := term.NewProgress(fileOf(a.stderr), "bytes")
-		res, err := l.store.Backup(a.ctx, c.Dir, progress.Bytes)
+		res, err := k.BackupTo(a.ctx, c.Dir, progress.Bytes)
 		progress.Close()
 		if err != nil {
 			return err
 		}
-		if err := copyTokens(loc.data, c.Dir); err != nil {
-			return err
+		out := &lineWriter{w: a.stdout}
+		out.line("%s: %d segments, %s in all", c.Dir, res.Segments, humanize.Bytes(uint64(res.Bytes)))
+		if loc.server == "" {
+			out.line("the key file is not in it: keep a copy of %s in another place", loc.keyPath())
+		} else {
+			out.line("the server's key file is not in it: keep a copy of that in another place")
 		}
-		_, err = fmt.Fprintf(a.stdout, "%s: %d segments, %s in all\nthe key file is not in it: keep a copy of %s in another place\n",
-			term.Clean(c.Dir), res.Segments, humanize.Bytes(uint64(res.Bytes)), term.Clean(loc.keyPath()))
-		return err
+		return out.err
 	})
-}
-
-// copyTokens copies the file of token hashes, if there is one.
-func copyTokens(from, to string) error {
-	b, err := os.ReadFile(filepath.Join(from, tokenFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("copy tokens: %w", err)
-	}
-	dir, err := vfs.OS(to)
-	if err != nil {
-		return fmt.Errorf("copy tokens: %w", err)
-	}
-	defer dir.Close()
-	return vfs.WriteFile(dir, tokenFile, b, 0o600)
 }
 
 type restoreCmd struct {

@@ -1,9 +1,10 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
+	"slices"
 
+	"trailward/api/keep"
 	"trailward/internal/term"
 )
 
@@ -14,14 +15,14 @@ type holdCmd struct {
 }
 
 type holdListCmd struct {
-	dataFlags `embed:""`
-	Output    string `enum:"table,json" default:"table" help:"table, or json: an object a line."`
+	placeFlags `embed:""`
+	Output     string `enum:"table,json" default:"table" help:"table, or json: an object a line."`
 }
 
 type holdSetCmd struct {
-	dataFlags `embed:""`
-	Group     string `arg:"" help:"Log group."`
-	Reason    string `required:"" placeholder:"TEXT" help:"Why, for whoever has to decide on its release."`
+	placeFlags `embed:""`
+	Group      string `arg:"" help:"Log group."`
+	Reason     string `required:"" placeholder:"TEXT" help:"Why, for whoever has to decide on its release."`
 }
 
 func (holdSetCmd) Help() string {
@@ -30,42 +31,53 @@ func (holdSetCmd) Help() string {
 Examples:
 
   trailward hold set /eks/prod/audit --reason "case 2026-17, legal, until they say so"
+  trailward hold set /eks/prod/audit --reason "case 2026-17" --server https://logs.example:7300 --token-file admin.token
   trailward hold release /eks/prod/audit`
 }
 
 type holdReleaseCmd struct {
-	dataFlags `embed:""`
-	Group     string `arg:"" help:"Log group."`
+	placeFlags `embed:""`
+	Group      string `arg:"" help:"Log group."`
+}
+
+func (holdListCmd) Help() string {
+	return `Examples:
+
+  trailward hold list
+  trailward hold list --server https://logs.example:7300 --token-file admin.token --output json`
+}
+
+func (holdReleaseCmd) Help() string {
+	return `What is past its retention expires in the next run of expiry, which comes twice a day. The release is in the ledger.
+
+Example:
+
+  trailward hold release /eks/prod/audit`
 }
 
 func (c *holdListCmd) Run(a *app) error {
-	return a.withStore(&c.dataFlags, func(l *local) error {
-		enc := json.NewEncoder(a.stdout)
+	return a.keep(&c.placeFlags, func(k keeper) error {
+		list, err := k.Settings(a.ctx)
+		if err != nil {
+			return err
+		}
+		list = slices.DeleteFunc(list, func(s keep.Setting) bool { return s.Hold == nil })
+		if c.Output == "json" {
+			return jsonLines(a.stdout, list)
+		}
 		table := term.NewTable(a.stdout, a.width(), []term.Column{{Name: "group"}, {Name: "since"}, {Name: "reason"}})
-		for _, s := range settings(l) {
-			if s.Hold == nil {
-				continue
-			}
-			var err error
-			if c.Output == "json" {
-				err = enc.Encode(s)
-			} else {
-				err = table.Row([]string{s.Group, shortTime(s.Hold.Since), s.Hold.Reason})
-			}
-			if err != nil {
+		for _, s := range list {
+			if err := table.Row([]string{s.Group, shortTime(s.Hold.Since), s.Hold.Reason}); err != nil {
 				return err
 			}
-		}
-		if c.Output == "json" {
-			return nil
 		}
 		return table.Close()
 	})
 }
 
 func (c *holdSetCmd) Run(a *app) error {
-	return a.withStore(&c.dataFlags, func(l *local) error {
-		if err := l.store.SetHold(c.Group, c.Reason); err != nil {
+	return a.keep(&c.placeFlags, func(k keeper) error {
+		if _, err := k.SetHold(a.ctx, c.Group, c.Reason); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintln(a.stdout, term.Clean(c.Group+" is under hold: nothing of it expires"))
@@ -74,8 +86,8 @@ func (c *holdSetCmd) Run(a *app) error {
 }
 
 func (c *holdReleaseCmd) Run(a *app) error {
-	return a.withStore(&c.dataFlags, func(l *local) error {
-		if err := l.store.ReleaseHold(c.Group); err != nil {
+	return a.keep(&c.placeFlags, func(k keeper) error {
+		if _, err := k.ReleaseHold(a.ctx, c.Group); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintln(a.stdout, term.Clean("the hold on "+c.Group+" is released: what is past its retention expires"))

@@ -20,11 +20,11 @@ type ingestCmd struct {
 	Stream     string   `placeholder:"S" help:"Log stream; default: one for each file, named after it."`
 	Kind       string   `default:"auto" placeholder:"KIND" help:"Kind of the records (${kinds}); auto finds it by content."`
 	Output     string   `enum:"text,json" default:"text" help:"How to write the summary: text, or json: one object."`
-	Files      []string `arg:"" name:"file" help:"Files, folders and archives; - is stdin. Packed ones (.gz, .zst, tar, zip) are unpacked."`
+	Files      []string `arg:"" name:"file" help:"Files, folders and archives; - is stdin. Packed ones (gzip, zstd, bzip2, tar, zip) are unpacked, Parquet is read."`
 }
 
 func (ingestCmd) Help() string {
-	return `Loading the same again adds nothing. What cannot be read as what it claims to be is kept as text and counted as damaged.
+	return `Loading the same again adds nothing, and a file that grew or a load that was interrupted goes on where it was. What cannot be read as what it claims to be is kept as text and counted as damaged.
 
 Examples:
 
@@ -81,6 +81,9 @@ func (c *ingestCmd) summary(w io.Writer, sum api.IngestResult, failed bool) erro
 		if n := sum.Kinds[k]; n > 0 {
 			row(n, "of kind "+string(k))
 		}
+	}
+	if sum.Conflicts > 0 {
+		row(sum.Conflicts, "conflicts: new records with the id of a stored one and other content")
 	}
 	if sum.Duplicates > 0 {
 		row(sum.Duplicates, "duplicates, not stored again")

@@ -45,10 +45,7 @@ type explainer interface {
 
 // Explain says what a question becomes over this store.
 func (l *local) Explain(ctx context.Context, r query.Request, engine string) (*query.Explanation, error) {
-	l.engineMutex.Lock()
-	l.engineUsed = true
-	l.engineMutex.Unlock()
-	e, err := l.engine()
+	e, err := l.useEngine()
 	if err != nil {
 		return nil, err
 	}

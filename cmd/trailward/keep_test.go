@@ -10,22 +10,23 @@ import (
 	"testing"
 	"time"
 
+	"trailward/api/keep"
 	"trailward/store"
 )
 
-// keeper runs commands as a user with a home of their own would.
-type keeper struct {
+// owner runs commands as a user with a home of their own would.
+type owner struct {
 	t    *testing.T
 	dir  string
 	home string
 }
 
-func newKeeper(t *testing.T) *keeper {
+func newOwner(t *testing.T) *owner {
 	d := t.TempDir()
-	return &keeper{t: t, dir: filepath.Join(d, "data"), home: filepath.Join(d, "home")}
+	return &owner{t: t, dir: filepath.Join(d, "data"), home: filepath.Join(d, "home")}
 }
 
-func (k *keeper) run(stdin string, args ...string) (code int, out, errs string) {
+func (k *owner) run(stdin string, args ...string) (code int, out, errs string) {
 	k.t.Helper()
 	var o, e bytes.Buffer
 	code = run(&app{
@@ -40,7 +41,7 @@ func (k *keeper) run(stdin string, args ...string) (code int, out, errs string) 
 	return code, o.String(), e.String()
 }
 
-func (k *keeper) good(stdin string, args ...string) string {
+func (k *owner) good(stdin string, args ...string) string {
 	k.t.Helper()
 	code, out, errs := k.run(stdin, args...)
 	if code != exitGood {
@@ -49,7 +50,7 @@ func (k *keeper) good(stdin string, args ...string) string {
 	return out
 }
 
-func (k *keeper) bad(want int, text string, args ...string) {
+func (k *owner) bad(want int, text string, args ...string) {
 	k.t.Helper()
 	code, out, errs := k.run("", args...)
 	if code != want || !strings.Contains(out+errs, text) {
@@ -58,7 +59,7 @@ func (k *keeper) bad(want int, text string, args ...string) {
 }
 
 func TestKeeping(t *testing.T) {
-	k := newKeeper(t)
+	k := newOwner(t)
 	k.good("one\ntwo\n", "ingest", "--group", "/g", "-")
 	k.good("", "verify")
 
@@ -75,7 +76,7 @@ func TestKeeping(t *testing.T) {
 	k.bad(exitUsage, "want days or years", "retention", "set", "/g", "3h")
 
 	k.good("", "keys", "rotate")
-	var use keyUse
+	var use keep.KeyUse
 	if err := json.Unmarshal([]byte(strings.SplitAfter(k.good("", "keys", "list", "--output", "json"), "\n")[0]), &use); err != nil || !use.Current || use.Segments != 1 {
 		t.Errorf("keys list = %+v, %v", use, err)
 	}
@@ -115,7 +116,7 @@ func TestKeeping(t *testing.T) {
 }
 
 func TestProofOfARecord(t *testing.T) {
-	k := newKeeper(t)
+	k := newOwner(t)
 	k.good("one\ntwo\n", "ingest", "--group", "/g", "-")
 	out := k.good("", "query", "--output", "json", "fields @ptr, @message | filter @message = 'two'")
 	var row map[string]string

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"os"
 	"strconv"
 
+	"trailward/api/keep"
 	"trailward/internal/term"
-	"trailward/store"
 	"trailward/store/seal"
 )
 
@@ -18,22 +14,23 @@ type keysCmd struct {
 }
 
 type keysListCmd struct {
-	dataFlags `embed:""`
-	Output    string `enum:"table,json" default:"table" help:"table, or json: an object a line."`
+	placeFlags `embed:""`
+	Output     string `enum:"table,json" default:"table" help:"table, or json: an object a line."`
 }
 
 func (keysListCmd) Help() string {
 	return `A key that nothing in the store needs may still be needed by a backup. Keys are listed by their ids, which are no secret; a key itself is never shown.
 
-Example:
+Examples:
 
-  trailward keys list --key-file /etc/trailward/trailward.key`
+  trailward keys list --key-file /etc/trailward/trailward.key
+  trailward keys list --server https://logs.example:7300 --token-file admin.token`
 }
 
 type keysRotateCmd struct {
-	dataFlags `embed:""`
-	NoRewrap  bool `help:"Leave what is there as it is: only what is written from now on is under the new key."`
-	Resume    bool `help:"Make no new key: go on with what an interrupted rotation has left."`
+	placeFlags `embed:""`
+	NoRewrap   bool `help:"Leave what is there as it is: only what is written from now on is under the new key."`
+	Resume     bool `help:"Make no new key: go on with what an interrupted rotation has left."`
 }
 
 func (keysRotateCmd) Help() string {
@@ -46,69 +43,42 @@ With keys in $` + seal.EnvironmentVariable + `, put the new one first there and 
 Examples:
 
   trailward keys rotate --key-file /etc/trailward/trailward.key
-  trailward keys rotate --resume`
-}
-
-// keyUse is a key as it is printed.
-type keyUse struct {
-	ID       string `json:"id"`
-	Current  bool   `json:"current"`
-	Here     bool   `json:"available"`
-	Segments int64  `json:"segments"`
-	WAL      int64  `json:"wal_files"`
-	StoreKey bool   `json:"store_key"`
+  trailward keys rotate --resume
+  trailward keys rotate --server https://logs.example:7300 --token-file admin.token`
 }
 
 func (c *keysListCmd) Run(a *app) error {
-	return a.withStore(&c.dataFlags, func(l *local) error {
-		uses, err := l.store.KeyUses(a.ctx)
+	return a.keep(&c.placeFlags, func(k keeper) error {
+		list, err := k.Keys(a.ctx)
 		if err != nil {
 			return err
 		}
-		var list []keyUse
-		have := map[string]bool{}
-		for _, id := range l.keys.IDs() {
-			have[id] = true
-		}
-		listed := map[string]bool{}
-		for _, u := range uses {
-			listed[u.ID] = true
-			list = append(list, keyUse{u.ID, u.Current, have[u.ID], u.Segments, u.WAL, u.Store})
-		}
-		for _, id := range l.keys.IDs() {
-			if !listed[id] {
-				list = append(list, keyUse{ID: id, Here: true})
-			}
+		if c.Output == "json" {
+			return jsonLines(a.stdout, list)
 		}
 		return c.print(a, list)
 	})
 }
 
-func (c *keysListCmd) print(a *app, list []keyUse) error {
-	if c.Output == "json" {
-		enc := json.NewEncoder(a.stdout)
-		for _, k := range list {
-			if err := enc.Encode(k); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	table := term.NewTable(a.stdout, a.width(), []term.Column{{Name: "key"}, {Name: "state"}, {Name: "segments", Number: true}, {Name: "WAL files", Number: true}, {Name: "store key"}})
+func (c *keysListCmd) print(a *app, list []keep.KeyUse) error {
+	table := term.NewTable(a.stdout, a.width(), []term.Column{
+		{Name: "key"}, {Name: "state"}, {Name: "segments", Number: true}, {Name: "WAL files", Number: true}, {Name: "lookup tables", Number: true}, {Name: "store key"},
+	})
 	for _, k := range list {
 		state, key := "not needed here", ""
 		switch {
-		case !k.Here:
+		case !k.Available:
 			state = "needed, missing"
 		case k.Current:
 			state = "in use"
-		case k.Segments > 0 || k.WAL > 0 || k.StoreKey:
+		case k.Needed():
 			state = "needed"
 		}
 		if k.StoreKey {
 			key = "yes"
 		}
-		if err := table.Row([]string{k.ID, state, strconv.FormatInt(k.Segments, 10), strconv.FormatInt(k.WAL, 10), key}); err != nil {
+		count := func(n int64) string { return strconv.FormatInt(n, 10) }
+		if err := table.Row([]string{k.ID, state, count(k.Segments), count(k.WALFiles), count(k.Lookups), key}); err != nil {
 			return err
 		}
 	}
@@ -116,45 +86,26 @@ func (c *keysListCmd) print(a *app, list []keyUse) error {
 }
 
 func (c *keysRotateCmd) Run(a *app) error {
-	loc := c.locate(a.getenv)
-	if !c.Resume && os.Getenv(seal.EnvironmentVariable) != "" {
-		return errors.New("the keys are in $" + seal.EnvironmentVariable + ", which this program cannot change: put a new one first there, then run `trailward keys rotate --resume`")
-	}
-	return a.withStore(&c.dataFlags, func(l *local) error {
-		keys := l.keys
-		if !c.Resume {
-			var err error
-			if keys, err = seal.RotateKeyFile(loc.keyPath()); err != nil {
-				return err
-			}
-		}
-		if err := l.store.UseKeys(a.ctx, keys); err != nil {
-			return err
-		}
-		l.keys = keys
-		if !c.NoRewrap {
-			progress := term.NewProgress(fileOf(a.stderr), "segments")
-			err := l.store.Rewrap(a.ctx, progress.Bytes)
-			progress.Close()
-			if err != nil {
-				return fmt.Errorf("%w; the new key is in use: go on with `trailward keys rotate --resume`", err)
-			}
-		}
-		return c.tell(a, l.store, loc, keys)
-	})
-}
-
-func (c *keysRotateCmd) tell(a *app, s *store.Store, loc location, keys *seal.Keys) error {
-	uses, err := s.KeyUses(a.ctx)
+	loc, err := c.locate(a.getenv)
 	if err != nil {
 		return err
 	}
-	var old int64
-	for _, u := range uses {
-		if !u.Current {
-			old += u.Segments + u.WAL
+	return a.keep(&c.placeFlags, func(k keeper) error {
+		progress := term.NewProgress(fileOf(a.stderr), "segments")
+		res, err := k.RotateKeys(a.ctx, keep.Rotation{NoRewrap: c.NoRewrap, Resume: c.Resume}, func(p keep.Progress) { progress.Bytes(p.Done, p.Total) })
+		progress.Close()
+		if err != nil {
+			return err
 		}
-	}
-	_, err = fmt.Fprintf(a.stdout, "key %s is in use; %d files still need an older one\nmake a copy of %s now: without this key the store cannot be read\n", keys.ID(), old, loc.keyPath())
-	return err
+		out := &lineWriter{w: a.stdout}
+		out.line("key %s is in use; %d files still need an older one", res.ID, res.Older)
+		if res.KeyFile != "" {
+			where := res.KeyFile
+			if loc.server != "" {
+				where += " at the server"
+			}
+			out.line("make a copy of %s now: without this key the store cannot be read", where)
+		}
+		return out.err
+	})
 }

@@ -80,11 +80,12 @@ func (b *fileBatch) add(f trailward.Framed) {
 // loadFiles reads the job's files and hands their records to store, batch by
 // batch. The result says what was stored until the error, if there is one.
 func loadFiles(ctx context.Context, job ingestJob, store func(context.Context, *fileBatch) (api.IngestResult, error)) (total api.IngestResult, err error) {
+	sums := &digestSums{}
 	report, err := file.Walk(ctx, job.paths, file.Options{
 		Kind: job.kind, Stdin: job.stdin,
 		Progress: func(done, all int64) { job.progress.Bytes(done, max(all, 0)) },
 	}, func(in *file.Input) error {
-		return loadFile(ctx, job, in, func(b *fileBatch) error {
+		return loadFile(ctx, job, in, sums, func(b *fileBatch) error {
 			sum, err := store(ctx, b)
 			addResult(&total, sum)
 			job.progress.Count(total.Records + total.Duplicates)
@@ -94,6 +95,7 @@ func loadFiles(ctx context.Context, job ingestJob, store func(context.Context, *
 	for reason, n := range report.Damaged {
 		addDamage(&total, reason, int64(n))
 	}
+	sums.report(&total, job.warn)
 	if err == nil {
 		err = job.tell(&report)
 	}
@@ -129,7 +131,7 @@ func (job *ingestJob) tell(report *file.Report) error {
 }
 
 // loadFile cuts one file into batches.
-func loadFile(ctx context.Context, job ingestJob, in *file.Input, store func(*fileBatch) error) error {
+func loadFile(ctx context.Context, job ingestJob, in *file.Input, sums *digestSums, store func(*fileBatch) error) error {
 	batch := &fileBatch{group: job.group, stream: job.stream, kind: job.kind}
 	if batch.stream == "" {
 		batch.stream = streamName(in.Name)
@@ -144,15 +146,17 @@ func loadFile(ctx context.Context, job ingestJob, in *file.Input, store func(*fi
 		size = 0
 		return err
 	}
-	for {
+	for n := int64(0); ; n++ {
 		rec, err := in.Next()
 		var damage *file.Damage
 		if err == io.EOF || errors.As(err, &damage) {
+			sums.file(in.Name, in.Behind())
 			return flush() // Walk reports the damage
 		}
 		if err != nil {
 			return err
 		}
+		sums.record(in.Name, n, rec.Raw)
 		if size > 0 && (size+len(rec.Raw) > maxBatchBytes || len(batch.records) >= maxBatchRecords) {
 			if err := flush(); err != nil {
 				return err
@@ -193,6 +197,7 @@ func addResult(total *api.IngestResult, sum api.IngestResult) {
 	total.Records += sum.Records
 	total.Bytes += sum.Bytes
 	total.Duplicates += sum.Duplicates
+	total.Conflicts += sum.Conflicts
 	total.Rejected += sum.Rejected
 	for reason, n := range sum.Damaged {
 		addDamage(total, reason, n)

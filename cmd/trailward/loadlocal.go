@@ -14,60 +14,53 @@ import (
 
 // Ingest loads files straight into segments. A file that was read into the
 // group before is known by its bytes and not read again; one that was
-// interrupted goes on where it was.
+// interrupted, or has grown since, goes on where it was.
 func (l *local) Ingest(ctx context.Context, job ingestJob) (total api.IngestResult, err error) {
 	load := l.store.NewLoad()
 	p := intake.NewPreparer()
 	damaged := map[string]int64{}
+	sums := &digestSums{}
 	report, err := file.Walk(ctx, job.paths, file.Options{
 		Kind: job.kind, Stdin: job.stdin,
 		Progress: func(done, all int64) { job.progress.Bytes(done, max(all, 0)) },
 	}, func(in *file.Input) error {
-		return loadInput(ctx, job, load, p, in, damaged)
+		return loadInput(ctx, job, load, p, in, damaged, sums)
 	})
 	// What was read before an error or ^C is kept.
 	if ferr := load.Flush(context.WithoutCancel(ctx)); ferr != nil {
 		err = errors.Join(err, ferr)
 	}
 	res := load.Result()
-	total = api.IngestResult{Records: res.Records, Bytes: res.Bytes, Duplicates: res.Duplicates, Damaged: damaged, Kinds: res.Kinds}
+	total = api.IngestResult{Records: res.Records, Bytes: res.Bytes, Duplicates: res.Duplicates, Conflicts: res.Conflicts, Damaged: damaged, Kinds: res.Kinds}
 	for reason, n := range report.Damaged {
 		addDamage(&total, reason, int64(n))
 	}
+	sums.report(&total, job.warn)
 	if err == nil {
 		err = job.tell(&report)
 	}
 	return total, err
 }
 
-// loadInput loads one file.
-func loadInput(ctx context.Context, job ingestJob, load *store.Load, p *intake.Preparer, in *file.Input, damaged map[string]int64) error {
-	f := store.File{Group: job.group, Name: in.Name, Size: in.Size()}
-	var whole bool
-	f.Head, whole = in.HeadSum()
-	known, err := load.Known(job.group, f.Head)
+// loadInput loads one file, from where it was read to before.
+func loadInput(ctx context.Context, job ingestJob, load *store.Load, p *intake.Preparer, in *file.Input, damaged map[string]int64, sums *digestSums) error {
+	f := store.File{Group: job.group, Name: in.Name, Size: -1, Grows: in.Grows}
+	f.Head, _ = in.HeadSum()
+	behind, all, err := known(load, f, in)
 	if err != nil {
 		return err
 	}
-	sum := f.Head
-	if !whole {
-		if sum, err = in.Sum(); err != nil && !errors.Is(err, file.ErrSumUnknown) {
-			return err
+	if all {
+		load.Skip(behind.Records)
+		if framed, err := in.Next(); err == nil { // a digest is held to the files of this load, too
+			sums.record(in.Name, 0, framed.Raw)
 		}
-		f.Size = in.Size()
+		sums.file(in.Name, behind.Sum)
+		return nil
 	}
-	var behind int64 // records of this file that an interrupted load has stored
-	for _, k := range known {
-		if k.Done && k.Sum == sum && sum != [32]byte{} {
-			load.Skip(k.Records)
-			return nil
-		}
-		if !k.Done && k.Name == in.Name {
-			behind = max(behind, k.Records)
-		}
-	}
-	f.Records = behind
-	load.Begin(f)
+	last := int64(0)
+	load.Begin(f, func(f *store.File) { f.Size, f.Sum, f.Last = in.Consumed(), in.Behind(), last })
+	defer load.Stop()
 	stream := job.stream
 	if stream == "" {
 		stream = streamName(in.Name)
@@ -82,9 +75,14 @@ func loadInput(ctx context.Context, job ingestJob, load *store.Load, p *intake.P
 		if err != nil {
 			return err
 		}
-		if n < behind {
-			load.Skip(1)
-			continue
+		last = int64(len(framed.Raw))
+		sums.record(in.Name, n, framed.Raw)
+		if n < behind.Records {
+			if again(behind, n, in.Consumed(), last) {
+				load.Pass(1)
+				continue
+			}
+			behind.Records = n
 		}
 		rec, taken, reason := prepare(p, framed, job.kind, job.group, stream, arrival)
 		if reason != "" {
@@ -101,6 +99,60 @@ func loadInput(ctx context.Context, job ingestJob, load *store.Load, p *intake.P
 			}
 		}
 	}
+	sum := in.Behind()
 	load.End(in.Consumed(), sum)
+	sums.file(in.Name, sum)
 	return nil
+}
+
+// again reports whether record n of a file, of so many bytes and with so many
+// consumed up to its end, was read when the file was read as far as behind says.
+// One that goes on over that place, or was the last one then and is longer now,
+// is another one; only the LF of a last line that had none makes no difference.
+func again(behind store.File, n, consumed, bytes int64) bool {
+	if n+1 == behind.Records && behind.Last > 0 {
+		return bytes == behind.Last && consumed <= behind.Size+1
+	}
+	return consumed <= behind.Size
+}
+
+// known returns how far a file was read into the group before, if its bytes up
+// to there are the same still, and whether that is all of it. What was read may
+// have had another name: it is known by its bytes.
+func known(load *store.Load, f store.File, in *file.Input) (best store.File, all bool, err error) {
+	list, err := load.Known(f.Group, f.Head)
+	if err != nil {
+		return best, false, err
+	}
+	if in.Grows {
+		named, err := load.Named(f.Group, f.Name)
+		if err != nil {
+			return best, false, err
+		}
+		list = append(list, named...)
+	}
+	if len(list) == 0 {
+		return best, false, nil
+	}
+	lengths := make([]int64, len(list))
+	for i, k := range list {
+		lengths[i] = k.Size
+	}
+	sums, _, size, err := in.Beginnings(lengths)
+	if errors.Is(err, file.ErrSumUnknown) {
+		return best, false, nil
+	}
+	if err != nil {
+		return best, false, err
+	}
+	for i, k := range list {
+		if k.Size < 0 || k.Size > size || k.Sum != sums[i] {
+			continue
+		}
+		whole := k.Done && k.Size == size
+		if whole || !all && k.Size > best.Size {
+			best, all = k, whole
+		}
+	}
+	return best, all, nil
 }

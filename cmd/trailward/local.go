@@ -19,6 +19,7 @@ import (
 	"trailward/intake"
 	"trailward/internal/vfs"
 	"trailward/query"
+	"trailward/query/duck"
 	"trailward/shape"
 	"trailward/store"
 	"trailward/store/seal"
@@ -39,13 +40,20 @@ const (
 type local struct {
 	loc       location
 	store     *store.Store
-	keys      *seal.Keys
 	remembers bool      // the ledger's checkpoint, at the end
 	preparers sync.Pool // of *intake.Preparer
 	// tails is where stored records go to live tails. A server sets it before
 	// the first record comes; nil: there are none.
 	tails *live.Hub
 
+	keys      *seal.Keys
+	keysMutex sync.Mutex // guards keys, which a rotation replaces
+
+	// lookups are the tables of the query command of that name.
+	lookups func() (localTables, error)
+	// queries is how many questions the engine runs at once; 0 means its own
+	// default. A server sets it before the first question.
+	queries int
 	// The engine is made with the first question: loading files needs none.
 	engine      func() (*query.Engine, error)
 	engineUsed  bool
@@ -61,7 +69,7 @@ func openLocal(ctx context.Context, loc location, create bool, log *slog.Logger)
 	}
 	if !exists {
 		if !create {
-			return nil, fmt.Errorf("there is no store in %s: name one with --data DIR or --server URL, or load files with `trailward ingest`", loc.data)
+			return nil, noStore(loc)
 		}
 		if err := os.MkdirAll(loc.data, 0o700); err != nil {
 			return nil, fmt.Errorf("make data directory: %w", err)
@@ -72,8 +80,10 @@ func openLocal(ctx context.Context, loc location, create bool, log *slog.Logger)
 		return nil, err
 	}
 	l := &local{loc: loc, keys: keys}
+	room := memoryBudget()
 	st, replayed, err := store.Open(ctx, store.Options{
 		Dir: loc.data, Provider: keys, Format: recordFormat(), Logger: log, Version: buildVersion(), Seen: l.seen(log),
+		SealBytes: room.sealBytes, CacheBytes: room.cache,
 	})
 	if errors.Is(err, vfs.ErrLocked) {
 		return nil, fmt.Errorf("data directory %s is in use by another process: if that is a server, ask it with --server URL, else wait for its end", loc.data)
@@ -89,14 +99,23 @@ func openLocal(ctx context.Context, loc location, create bool, log *slog.Logger)
 	}
 	l.store = st
 	l.preparers.New = func() any { return intake.NewPreparer() }
+	l.lookups = sync.OnceValues(func() (localTables, error) {
+		t, err := lookupTables(loc, l.provider())
+		return localTables{t}, err
+	})
 	l.engine = sync.OnceValues(func() (*query.Engine, error) {
-		tables, err := lookupTables(loc, keys)
+		tables, err := l.lookups()
 		if err != nil {
 			return nil, err
 		}
-		return query.New(query.Options{Snapshot: query.Stored(l.store), Lookup: tables.Lookup})
+		return query.New(query.Options{Snapshot: query.Stored(l.store), Lookup: tables.Lookup, Pool: duck.Config{Concurrency: l.queries, Memory: room.queries}})
 	})
 	return l, nil
+}
+
+// noStore says that a data directory is none.
+func noStore(loc location) error {
+	return fmt.Errorf("there is no store in %s: name one with --data DIR or --server URL, or make one with `trailward ingest`", loc.data)
 }
 
 // isStore reports whether there is a store in dir: a folder that holds no more
@@ -170,7 +189,7 @@ func (l *local) IngestBatch(ctx context.Context, r api.IngestRequest) (api.Inges
 	if res.Records == 0 {
 		clear(damaged) // it was counted when the records were stored
 	}
-	return api.IngestResult{Records: res.Records, Bytes: res.Bytes, Duplicates: res.Duplicates, Damaged: damaged, Kinds: res.Kinds}, nil
+	return api.IngestResult{Records: res.Records, Bytes: res.Bytes, Duplicates: res.Duplicates, Conflicts: res.Conflicts, Damaged: damaged, Kinds: res.Kinds}, nil
 }
 
 // showTails hands the records that a batch added to the live tails. It does not
@@ -223,12 +242,17 @@ func apiError(err error) error {
 	return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 }
 
-// Query begins a question.
-func (l *local) Query(ctx context.Context, r query.Request) (query.Rows, error) {
+// useEngine gives the engine, which is made at its first use.
+func (l *local) useEngine() (*query.Engine, error) {
 	l.engineMutex.Lock()
 	l.engineUsed = true
 	l.engineMutex.Unlock()
-	e, err := l.engine()
+	return l.engine()
+}
+
+// Query begins a question.
+func (l *local) Query(ctx context.Context, r query.Request) (query.Rows, error) {
+	e, err := l.useEngine()
 	if err != nil {
 		return nil, err
 	}

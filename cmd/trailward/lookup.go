@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 
+	"trailward/api"
+	"trailward/api/keep"
 	"trailward/internal/term"
 	"trailward/internal/vfs"
 	"trailward/query/lookup"
@@ -23,9 +28,9 @@ type lookupCmd struct {
 }
 
 type lookupPutCmd struct {
-	dataFlags `embed:""`
-	Name      string `arg:"" help:"Name: letters, digits, dashes and underscores."`
-	File      string `arg:"" help:"CSV file in UTF-8 whose first line names the columns; - is stdin."`
+	placeFlags `embed:""`
+	Name       string `arg:"" help:"Name: letters, digits, dashes and underscores."`
+	File       string `arg:"" help:"CSV file in UTF-8 whose first line names the columns; - is stdin."`
 }
 
 func (lookupPutCmd) Help() string {
@@ -35,17 +40,33 @@ Examples:
 
   trailward lookup put user_data users.csv
   trailward query 'lookup user_data id as user.username OUTPUT department | stats count(*) by department'
-  trailward lookup put sites networks.csv
+  trailward lookup put sites networks.csv --server http://127.0.0.1:7300
   trailward query 'cidrlookup sites sourceIPAddress AS cidr OUTPUT site | stats count(*) by site'`
 }
 
 type lookupListCmd struct {
-	dataFlags `embed:""`
+	placeFlags `embed:""`
+	Output     string `enum:"table,json" default:"table" help:"table, or json: an object a line."`
+}
+
+func (lookupListCmd) Help() string {
+	return `Examples:
+
+  trailward lookup list
+  trailward lookup list --server http://127.0.0.1:7300 --output json | jq -r .name`
 }
 
 type lookupRmCmd struct {
-	dataFlags `embed:""`
-	Name      string `arg:"" help:"Name of the table."`
+	placeFlags `embed:""`
+	Name       string `arg:"" help:"Name of the table."`
+}
+
+func (lookupRmCmd) Help() string {
+	return `Queries that name the table fail from the next one on.
+
+Example:
+
+  trailward lookup rm user_data`
 }
 
 // lookupTables opens the tables of a data directory, which a server may have
@@ -62,28 +83,104 @@ func lookupTables(loc location, keys seal.Provider) (*lookup.Tables, error) {
 	return lookup.Open(fsys, keys, key), nil
 }
 
-// openLookup opens the tables for a command.
-func (f *dataFlags) openLookup(a *app) (*lookup.Tables, error) {
-	loc := f.locate(a.getenv)
-	exists, err := isStore(loc.data)
-	if err != nil {
-		return nil, fmt.Errorf("open data directory: %w", err)
+// tables are the lookup tables of a place.
+type tables interface {
+	Lookups(ctx context.Context) ([]keep.Lookup, error)
+	PutLookup(ctx context.Context, name string, csv []byte) (keep.Lookup, error)
+	RemoveLookup(ctx context.Context, name string) error
+}
+
+// localTables are those of a data directory. They may be changed while a server
+// has it open.
+type localTables struct{ *lookup.Tables }
+
+func (t localTables) Lookups(context.Context) ([]keep.Lookup, error) {
+	list, err := t.List()
+	out := make([]keep.Lookup, len(list))
+	for i, info := range list {
+		out[i] = keep.Lookup(info)
 	}
-	if !exists {
-		return nil, fmt.Errorf("there is no store in %s: name one with --data DIR, or make one with `trailward ingest`", loc.data)
+	return out, err
+}
+
+func (t localTables) PutLookup(_ context.Context, name string, csv []byte) (keep.Lookup, error) {
+	info, err := t.Put(name, bytes.NewReader(csv))
+	return keep.Lookup(info), err
+}
+
+func (t localTables) RemoveLookup(_ context.Context, name string) error {
+	if err := lookup.CheckName(name); err != nil {
+		return err
 	}
-	keys, err := openKeys(loc, false, slog.New(slog.DiscardHandler))
+	return t.Remove(name)
+}
+
+// Lookups, PutLookup and RemoveLookup are those of an open data directory, for
+// the server.
+func (l *local) Lookups(ctx context.Context) ([]keep.Lookup, error) {
+	t, err := l.lookups()
 	if err != nil {
 		return nil, err
 	}
-	return lookupTables(loc, keys)
+	return t.Lookups(ctx)
 }
 
-func (c *lookupPutCmd) Run(a *app) error {
-	t, err := c.openLookup(a)
+func (l *local) PutLookup(ctx context.Context, name string, csv []byte) (keep.Lookup, error) {
+	t, err := l.lookups()
+	if err != nil {
+		return keep.Lookup{}, err
+	}
+	info, err := t.PutLookup(ctx, name, csv)
+	var path *fs.PathError
+	if err != nil && !errors.As(err, &path) {
+		return info, &api.UserError{Message: err.Error()} // of the name or the CSV
+	}
+	return info, err
+}
+
+func (l *local) RemoveLookup(ctx context.Context, name string) error {
+	t, err := l.lookups()
 	if err != nil {
 		return err
 	}
+	if err := lookup.CheckName(name); err != nil {
+		return &api.UserError{Message: err.Error()}
+	}
+	err = t.RemoveLookup(ctx, name)
+	if errors.Is(err, lookup.ErrNotFound) {
+		return fmt.Errorf("%w: %w", api.ErrNotFound, err)
+	}
+	return err
+}
+
+// withTables opens the tables for a command.
+func (f *placeFlags) withTables(a *app, fn func(tables) error) error {
+	loc, err := f.locate(a.getenv)
+	if err != nil {
+		return err
+	}
+	if loc.server != "" {
+		return a.keep(f, func(k keeper) error { return fn(k) })
+	}
+	exists, err := isStore(loc.data)
+	if err != nil {
+		return fmt.Errorf("open data directory: %w", err)
+	}
+	if !exists {
+		return noStore(loc)
+	}
+	keys, err := openKeys(loc, false, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	t, err := lookupTables(loc, keys)
+	if err != nil {
+		return err
+	}
+	return fn(localTables{t})
+}
+
+func (c *lookupPutCmd) Run(a *app) error {
 	var in io.Reader = a.stdin
 	if c.File != "-" {
 		f, err := os.Open(c.File)
@@ -93,40 +190,56 @@ func (c *lookupPutCmd) Run(a *app) error {
 		defer f.Close()
 		in = f
 	}
-	info, err := t.Put(c.Name, in)
+	csv, err := csvOf(in)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
-	_, err = fmt.Fprintf(a.stdout, "lookup table %s: %d rows, columns %s\n", info.Name, info.Rows, term.Clean(strings.Join(info.Columns, ", ")))
-	return err
+	return c.withTables(a, func(t tables) error {
+		info, err := t.PutLookup(a.ctx, c.Name, csv)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.File, err)
+		}
+		_, err = fmt.Fprintf(a.stdout, "lookup table %s: %d rows, columns %s\n", info.Name, info.Rows, term.Clean(strings.Join(info.Columns, ", ")))
+		return err
+	})
 }
 
 func (c *lookupListCmd) Run(a *app) error {
-	t, err := c.openLookup(a)
-	if err != nil {
-		return err
-	}
-	list, err := t.List()
-	if err != nil {
-		return err
-	}
-	out := term.NewTable(a.stdout, a.width(), []term.Column{{Name: "table"}, {Name: "rows", Number: true}, {Name: "bytes", Number: true}, {Name: "changed"}, {Name: "columns"}})
-	for _, i := range list {
-		if err := out.Row([]string{i.Name, strconv.Itoa(i.Rows), strconv.FormatInt(i.Bytes, 10), i.Changed.Format("2006-01-02 15:04:05"), strings.Join(i.Columns, ", ")}); err != nil {
+	return c.withTables(a, func(t tables) error {
+		list, err := t.Lookups(a.ctx)
+		if err != nil {
 			return err
 		}
-	}
-	return errors.Join(out.Flush(), out.Close())
+		if c.Output == "json" {
+			return jsonLines(a.stdout, list)
+		}
+		out := term.NewTable(a.stdout, a.width(), []term.Column{{Name: "table"}, {Name: "rows", Number: true}, {Name: "bytes", Number: true}, {Name: "changed"}, {Name: "columns"}})
+		for _, i := range list {
+			if err := out.Row([]string{i.Name, strconv.Itoa(i.Rows), strconv.FormatInt(i.Bytes, 10), shortTime(i.Changed), strings.Join(i.Columns, ", ")}); err != nil {
+				return err
+			}
+		}
+		return out.Close()
+	})
 }
 
 func (c *lookupRmCmd) Run(a *app) error {
-	t, err := c.openLookup(a)
-	if err != nil {
+	return c.withTables(a, func(t tables) error {
+		err := t.RemoveLookup(a.ctx, c.Name)
+		if errors.Is(err, lookup.ErrNotFound) {
+			return fmt.Errorf("no lookup table is named %s: `trailward lookup list` lists them", c.Name)
+		}
 		return err
+	})
+}
+
+// jsonLines writes each of the list as a line of JSON.
+func jsonLines[T any](w io.Writer, list []T) error {
+	enc := json.NewEncoder(w)
+	for _, v := range list {
+		if err := enc.Encode(v); err != nil {
+			return err
+		}
 	}
-	err = t.Remove(c.Name)
-	if errors.Is(err, lookup.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("no lookup table is named %s: `trailward lookup list` lists them", c.Name)
-	}
-	return err
+	return nil
 }

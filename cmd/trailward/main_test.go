@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"trailward"
 	"trailward/api"
 	"trailward/query"
@@ -228,16 +230,16 @@ func TestPlaces(t *testing.T) {
 
 func TestIngestSummary(t *testing.T) {
 	res := api.IngestResult{
-		Records: 1234, Bytes: 5_600_000, Duplicates: 7, Damaged: map[string]int64{"cut gzip": 1, "line too long": 2},
+		Records: 1234, Bytes: 5_600_000, Duplicates: 7, Conflicts: 3, Damaged: map[string]int64{"cut gzip": 1, "line too long": 2},
 		Kinds: map[trailward.Kind]int64{trailward.KindText: 34, trailward.KindK8sAudit: 1200},
 	}
 	o := runWith(t, &fakePlace{result: res}, nil, "", "ingest", "--group", "g", "f")
-	want := "  1,234 records, 5.6 MB\n  1,200 of kind k8s.audit\n     34 of kind text\n      7 duplicates, not stored again\n      1 damaged: cut gzip\n      2 damaged: line too long\n"
+	want := "  1,234 records, 5.6 MB\n  1,200 of kind k8s.audit\n     34 of kind text\n      3 conflicts: new records with the id of a stored one and other content\n      7 duplicates, not stored again\n      1 damaged: cut gzip\n      2 damaged: line too long\n"
 	if o.code != 0 || o.out != want {
 		t.Errorf("ingest = %d %q, want 0 %q", o.code, o.out, want)
 	}
 	o = runWith(t, &fakePlace{}, nil, "", "ingest", "--group", "g", "--output", "json", "f")
-	want = `{"records":0,"bytes":0,"duplicates":0,"damaged":{},"rejected":0,"kinds":{}}` + "\n"
+	want = `{"records":0,"bytes":0,"duplicates":0,"conflicts":0,"damaged":{},"rejected":0,"kinds":{}}` + "\n"
 	if o.code != 0 || o.out != want {
 		t.Errorf("ingest --output json = %d %q, want 0 %q", o.code, o.out, want)
 	}
@@ -409,5 +411,36 @@ func TestKeyBesideData(t *testing.T) {
 				t.Errorf("checkKeyPlace = %v, want ok %v", err, tt.ok)
 			}
 		})
+	}
+}
+
+// TestHelp: every command says what it does, with an example; one that takes a
+// place takes a server as well.
+func TestHelp(t *testing.T) {
+	a := &app{ctx: t.Context(), getenv: func(string) string { return "" }, open: openBackend}
+	parser, err := newParser(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// These work on the data directory itself, or on none.
+	alone := []string{"server", "restore", "token create", "token list", "token revoke", "demo", "completion", "version"}
+	for _, c := range leaves(parser.Model.Node, nil, nil) {
+		name := strings.Join(c.words, " ")
+		t.Run(name, func(t *testing.T) {
+			o := runWith(t, nil, nil, "", append(slices.Clone(c.words), "--help")...)
+			if o.code != exitGood || !strings.Contains(o.out, "\nExample") || !strings.Contains(o.out, "trailward "+name) {
+				t.Errorf("trailward %s --help = %d without an example of it:\n%s%s", name, o.code, o.out, o.errors)
+			}
+			takes := slices.ContainsFunc(c.flags, func(f *kong.Flag) bool { return f.Name == "server" })
+			if want := !slices.Contains(alone, name); takes != want {
+				t.Errorf("trailward %s takes --server: %v, want %v", name, takes, want)
+			}
+		})
+	}
+	if o := runWith(t, nil, nil, ""); o.code != exitGood || !strings.Contains(o.out, "Usage: trailward") {
+		t.Errorf("trailward = %d %s, want the list of commands", o.code, o.out)
+	}
+	if o := runWith(t, nil, nil, "", "retent"); o.code != exitUsage {
+		t.Errorf("trailward retent = %d, want %d", o.code, exitUsage)
 	}
 }

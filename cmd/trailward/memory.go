@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"path/filepath"
 
@@ -28,19 +27,22 @@ func stateDir(getenv func(string) string) string {
 	return dir
 }
 
-// openMemory opens the memory in dir of the store in a data directory.
-func openMemory(dir, data string) (*memory, error) {
-	if dir == "" {
+// openMemory opens the user's memory of the store in a data directory, or behind
+// a server.
+func openMemory(loc location) (_ *memory, err error) {
+	if loc.memory == "" {
 		return nil, errors.New("there is no folder to remember it in: set XDG_STATE_HOME or HOME")
 	}
-	place, err := filepath.Abs(data)
-	if err == nil {
-		place, err = filepath.EvalSymlinks(place)
+	place := loc.place()
+	if loc.server == "" {
+		if place, err = filepath.Abs(loc.data); err == nil {
+			place, err = filepath.EvalSymlinks(place)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	m, err := ledger.OpenMemory(dir)
+	m, err := ledger.OpenMemory(loc.memory)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +56,7 @@ func (l *local) seen(log *slog.Logger) func(ledger.Identity, ledger.Checkpoint, 
 		if l.loc.memory == "" {
 			return nil
 		}
-		m, err := openMemory(l.loc.memory, l.loc.data)
+		m, err := openMemory(l.loc)
 		if err != nil {
 			log.Warn("the ledger's checkpoint is not remembered", slog.Any("error", err))
 			return nil
@@ -84,15 +86,10 @@ func (l *local) remember() error {
 	if signed == nil {
 		return nil
 	}
-	m, err := openMemory(l.loc.memory, l.loc.data)
+	m, err := openMemory(l.loc)
 	if err != nil {
 		return fmt.Errorf("remember the ledger's checkpoint: %w", err)
 	}
 	defer m.Close()
 	return m.Remember(m.place, id, signed)
-}
-
-// newLog is the log of a command: what the user has to know.
-func newLog(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }

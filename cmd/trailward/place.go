@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"strings"
 
 	"trailward"
 	"trailward/api"
@@ -83,7 +84,7 @@ func (f *placeFlags) locate(getenv func(string) string) (location, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return location{}, usagef("server %q: want a URL such as http://%s", server, api.DefaultListen)
 	}
-	loc := location{server: server, tokenFile: f.TokenFile, caFile: f.CAFile}
+	loc := location{server: server, tokenFile: f.TokenFile, caFile: f.CAFile, memory: stateDir(getenv)}
 	if loc.tokenFile == "" {
 		loc.tokenFile = getenv("TRAILWARD_TOKEN_FILE")
 	}
@@ -117,6 +118,10 @@ func (a *app) withPlace(f *placeFlags, create bool, fn func(backend) error) (err
 	}()
 	return fn(b)
 }
+
+// place is what the user's memory of checkpoints calls a server: its URL without
+// a slash at the end.
+func (l location) place() string { return strings.TrimRight(l.server, "/") }
 
 func (l location) String() string {
 	if l.server != "" {

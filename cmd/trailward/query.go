@@ -64,6 +64,7 @@ type sqlCmd struct {
 	placeFlags  `embed:""`
 	answerFlags `embed:""`
 	Table       map[string]string `sep:"none" placeholder:"NAME=KIND" help:"A further name for the table of a kind, for queries written elsewhere. Repeat for more."`
+	Explain     explainFlag       `placeholder:"ENGINE" help:"Do not run it: print the SQL that DuckDB is given, and which segments that reads, and why not the others."`
 	SQL         string            `arg:"" name:"sql" help:"One SELECT; - reads it from stdin."`
 }
 
@@ -75,7 +76,8 @@ Examples:
   trailward sql "SELECT eventname, count(*) AS n FROM cloudtrail GROUP BY eventname ORDER BY n DESC LIMIT 10"
   trailward sql --output csv "SELECT srcaddr, sum(bytes) AS bytes FROM vpc_flow WHERE action = 'ACCEPT' GROUP BY srcaddr" > bytes.csv
   trailward sql --output parquet "SELECT * FROM cloudtrail" > trail.parquet
-  trailward sql --table my_trail=aws.cloudtrail "SELECT count(*) FROM my_trail"`
+  trailward sql --table my_trail=aws.cloudtrail "SELECT count(*) FROM my_trail"
+  trailward sql --explain "SELECT count(*) FROM cloudtrail WHERE year = '2026' AND month = '01'"`
 }
 
 func (c *sqlCmd) Run(a *app) error {
@@ -83,6 +85,13 @@ func (c *sqlCmd) Run(a *app) error {
 		if !trailward.Kind(kind).Valid() {
 			return usagef("--table %s=%s: no kind is named so: want one of %s", name, kind, kindNames())
 		}
+	}
+	if c.Explain != "" {
+		r, err := a.request(&c.answerFlags, query.SQL, c.SQL, c.Table)
+		if err != nil {
+			return err
+		}
+		return a.explain(&c.placeFlags, r, string(c.Explain))
 	}
 	return a.question(&c.placeFlags, &c.answerFlags, query.SQL, c.SQL, c.Table)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"slices"
 	"time"
 
@@ -134,6 +135,10 @@ func queryFault(err error) error {
 
 // reach says what to do when the server cannot be connected to.
 func reach(err error) error {
+	var answer *client.Error
+	if errors.As(err, &answer) && answer.Status == http.StatusUnauthorized {
+		return fmt.Errorf("%w; name the file with a token: --token-file FILE", err)
+	}
 	var dial *net.OpError
 	if errors.As(err, &dial) && dial.Op == "dial" {
 		return fmt.Errorf("%w; is a server running there (`trailward server`)?", err)

@@ -1,25 +1,27 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
 	"trailward/internal/term"
 	"trailward/store"
 )
 
 type retentionCmd struct {
-	List retentionListCmd `cmd:"" help:"List how long each group's records are kept."`
-	Set  retentionSetCmd  `cmd:"" help:"Set how long a group's records are kept."`
+	List   retentionListCmd   `cmd:"" help:"List how long each group's records are kept."`
+	Set    retentionSetCmd    `cmd:"" help:"Set how long a group's records are kept."`
+	Expire retentionExpireCmd `cmd:"" help:"Delete now what is past its retention."`
 }
 
 type retentionListCmd struct {
-	dataFlags `embed:""`
-	Output    string `enum:"table,json" default:"table" help:"table, or json: an object a line."`
+	placeFlags `embed:""`
+	Output     string `enum:"table,json" default:"table" help:"table, or json: an object a line."`
 }
 
 func (retentionListCmd) Help() string {
@@ -30,9 +32,9 @@ func (retentionListCmd) Help() string {
 }
 
 type retentionSetCmd struct {
-	dataFlags `embed:""`
-	Group     string `arg:"" help:"Log group."`
-	Duration  string `arg:"" help:"A number of days or years (90d, 6y; 1d to 100y), never, or default."`
+	placeFlags `embed:""`
+	Group      string `arg:"" help:"Log group."`
+	Duration   string `arg:"" help:"A number of days or years (90d, 6y; 1d to 100y), never, or default."`
 }
 
 func (retentionSetCmd) Help() string {
@@ -42,45 +44,31 @@ Examples:
 
   trailward retention set /eks/prod/audit 7y
   trailward retention set /debug 30d
-  trailward retention set /evidence never`
+  trailward retention set /evidence never
+  trailward retention set /debug default --server https://logs.example:7300 --token-file admin.token`
 }
 
-// setting is a group's settings as they are printed.
-type setting struct {
-	Group     string     `json:"group"`
-	Retention string     `json:"retention"` // never, or days
-	Default   bool       `json:"default"`
-	Hold      *heldSince `json:"hold,omitempty"`
+type retentionExpireCmd struct {
+	placeFlags `embed:""`
 }
 
-type heldSince struct {
-	Reason string    `json:"reason"`
-	Since  time.Time `json:"since"`
-}
+func (retentionExpireCmd) Help() string {
+	return `A server does this by itself twice a day, and a data directory when a command has it open for long. What is deleted is shredded and in the ledger. The retention clock moves on at most once in twelve hours, and by a day at most, so that running this often deletes nothing early.
 
-func settings(l *local) []setting {
-	var out []setting
-	for _, g := range l.store.GroupSettings() {
-		s := setting{Group: g.Group, Retention: formatRetention(g.Retention), Default: g.Default}
-		if g.Hold != nil {
-			s.Hold = &heldSince{g.Hold.Reason, time.Unix(0, g.Hold.Since).UTC()}
-		}
-		out = append(out, s)
-	}
-	return out
+Examples:
+
+  trailward retention expire
+  trailward retention expire --server https://logs.example:7300 --token-file admin.token`
 }
 
 func (c *retentionListCmd) Run(a *app) error {
-	return a.withStore(&c.dataFlags, func(l *local) error {
-		list := settings(l)
+	return a.keep(&c.placeFlags, func(k keeper) error {
+		list, err := k.Settings(a.ctx)
+		if err != nil {
+			return err
+		}
 		if c.Output == "json" {
-			enc := json.NewEncoder(a.stdout)
-			for _, s := range list {
-				if err := enc.Encode(s); err != nil {
-					return err
-				}
-			}
-			return nil
+			return jsonLines(a.stdout, list)
 		}
 		table := term.NewTable(a.stdout, a.width(), []term.Column{{Name: "group"}, {Name: "retention", Number: true}, {Name: "set"}, {Name: "hold"}})
 		for _, s := range list {
@@ -89,7 +77,10 @@ func (c *retentionListCmd) Run(a *app) error {
 				set = "default"
 			}
 			if s.Hold != nil {
-				hold = "since " + shortTime(s.Hold.Since) + ": " + s.Hold.Reason
+				hold = "since " + shortTime(s.Hold.Since)
+				if s.Hold.Reason != "" {
+					hold += ": " + s.Hold.Reason
+				}
 			}
 			if err := table.Row([]string{s.Group, s.Retention, set, hold}); err != nil {
 				return err
@@ -100,22 +91,30 @@ func (c *retentionListCmd) Run(a *app) error {
 }
 
 func (c *retentionSetCmd) Run(a *app) error {
-	d, err := parseRetention(c.Duration)
-	if err != nil {
+	if _, err := parseRetention(c.Duration); err != nil {
 		return usageError{err}
 	}
-	return a.withStore(&c.dataFlags, func(l *local) error {
-		if err := l.store.SetRetention(c.Group, d); err != nil {
+	return a.keep(&c.placeFlags, func(k keeper) error {
+		set, err := k.SetRetention(a.ctx, c.Group, c.Duration)
+		if err != nil {
 			return err
 		}
-		if d == 0 {
-			d = store.DefaultRetention
-		}
-		how := formatRetention(d) + " after their arrival"
-		if d == store.KeepForever {
+		how := set.Retention + " after their arrival"
+		if set.Retention == "never" {
 			how = "for ever"
 		}
-		_, err := fmt.Fprintln(a.stdout, term.Clean(fmt.Sprintf("records of %s are kept %s", c.Group, how)))
+		_, err = fmt.Fprintln(a.stdout, term.Clean(fmt.Sprintf("records of %s are kept %s", c.Group, how)))
+		return err
+	})
+}
+
+func (c *retentionExpireCmd) Run(a *app) error {
+	return a.keep(&c.placeFlags, func(k keeper) error {
+		res, err := k.Expire(a.ctx)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(a.stdout, "%s records in %d segments were past their retention and are deleted; the retention clock stands at %s\n", humanize.Comma(res.Records), res.Segments, shortTime(res.Clock))
 		return err
 	})
 }
@@ -160,19 +159,4 @@ func formatRetention(d time.Duration) string {
 		return strconv.FormatInt(int64(d/yearLong), 10) + "y"
 	}
 	return strconv.FormatInt(int64(d/dayLong), 10) + "d"
-}
-
-// withStore opens the data directory that the flags name for fn.
-func (a *app) withStore(f *dataFlags, fn func(*local) error) (err error) {
-	loc := f.locate(a.getenv)
-	l, err := openLocal(a.ctx, loc, false, newLog(a.stderr))
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if cerr := l.Close(); cerr != nil && err == nil {
-			err = fmt.Errorf("close %s: %w", loc, cerr)
-		}
-	}()
-	return fn(l)
 }

@@ -6,6 +6,8 @@ import (
 	"net"
 	"path/filepath"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"trailward/api"
 	"trailward/api/live"
 	"trailward/auth"
@@ -35,7 +37,7 @@ Examples:
 }
 
 func (c *serverCmd) Run(a *app) error {
-	cfg := api.Config{Listen: c.Listen, TLSCert: c.TLSCert, TLSKey: c.TLSKey, OpenLoopback: c.OpenLoopback, Hosts: c.AllowHost}
+	cfg := api.Config{Listen: c.Listen, TLSCert: c.TLSCert, TLSKey: c.TLSKey, OpenLoopback: c.OpenLoopback, Hosts: c.AllowHost, MaxBodyMemory: memoryBudget().bodies}
 	// Before the store is opened: a refusal must cost nothing and leave nothing behind.
 	if err := cfg.Validate(); err != nil {
 		return usageError{err}
@@ -127,8 +129,14 @@ func newServer(l *local, loc location, cfg api.Config, log *slog.Logger) (*api.S
 	if l.tails, err = live.NewHub(live.Options{}); err != nil {
 		return nil, err
 	}
+	// The server lets as many questions through as the engine runs: one bound.
+	l.queries = cfg.QueriesAtOnce()
+	registry := prometheus.NewRegistry()
+	if err := registry.Register(storeMetrics(l.store)); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
 	return api.New(cfg, api.Deps{
-		Ingest: l.IngestBatch, Query: l.Query, Groups: l.Groups, Cat: l.Cat, Frame: frameBody, Tail: l.tails.Subscribe,
-		Ready: l.Ready, Auth: auth.NewAuthenticator(tokens), Log: log,
+		Ingest: l.IngestBatch, Query: l.Query, Check: l.Check, Explain: l.Explain, Groups: l.Groups, Cat: l.Cat, Frame: frameBody, Tail: l.tails.Subscribe,
+		Keeper: l, Ready: l.Ready, Auth: auth.NewAuthenticator(tokens), Log: log, Metrics: registry,
 	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"trailward/api/keep"
 	"trailward/internal/term"
 	"trailward/internal/vfs"
 	"trailward/query"
@@ -19,14 +20,14 @@ import (
 )
 
 type verifyCmd struct {
-	dataFlags `embed:""`
-	Record    string `placeholder:"PTR" help:"Print the proof of one record instead: the @ptr that a query gave for it."`
-	Accept    bool   `help:"Forget what was seen in this place before, as after a restore, and take what is there for right."`
-	Output    string `enum:"text,json" default:"text" help:"How to write the result: text, or json: one object."`
+	placeFlags `embed:""`
+	Record     string `placeholder:"PTR" help:"Print the proof of one record instead: the @ptr that a query gave for it."`
+	Accept     bool   `help:"Forget what was seen in this place before, as after a restore, and take what is there for right."`
+	Output     string `enum:"text,json" default:"text" help:"How to write the result: text, or json: one object."`
 }
 
 func (verifyCmd) Help() string {
-	return `Every segment is decrypted and read, every record hashed, and all of it held against the ledger and its signed checkpoint; the catalog is derived again from the segments, and the WAL is read. Nothing in the data directory is changed. Exit status 1 means that something is not as it was written; each finding says what it is and what to do.
+	return `Every segment is decrypted and read, every record hashed, and all of it held against the ledger and its signed checkpoint; the catalog is derived again from the segments, and the WAL is read. Nothing in the data directory is changed. With --server the server does this while it goes on, and its signed checkpoint is held here against the one that you saw last; whoever does not trust the server verifies a backup instead. Exit status 1 means that something is not as it was written; each finding says what it is and what to do.
 
 The checkpoint that was seen is remembered in your own state folder ($XDG_STATE_HOME/trailward, else ~/.local/state/trailward), so that a store that somebody put back to an older state is found out the next time.
 
@@ -37,11 +38,23 @@ Examples:
   trailward verify
   trailward verify --data /mnt/evidence --key-file /media/key/trailward.key --output json
   trailward query --output json 'fields @ptr | filter auditID = "7e0b6c1e" | limit 1' | jq -r '.["@ptr"]'
-  trailward verify --record AQBhYmM > proof.json`
+  trailward verify --record AQBhYmM > proof.json
+  trailward verify --server https://logs.example:7300 --token-file admin.token`
 }
 
 func (c *verifyCmd) Run(a *app) error {
-	loc := c.locate(a.getenv)
+	if c.Record != "" {
+		if _, _, err := query.ParsePointer(c.Record); err != nil {
+			return usageError{err}
+		}
+	}
+	loc, err := c.locate(a.getenv)
+	if err != nil {
+		return err
+	}
+	if loc.server != "" {
+		return c.verifyServer(a, loc)
+	}
 	e, err := openEvidence(loc)
 	if err != nil {
 		return err
@@ -68,7 +81,7 @@ func openEvidence(loc location) (*store.Evidence, error) {
 	}
 	e, err := store.OpenEvidence(loc.data, keys)
 	if errors.Is(err, vfs.ErrLocked) {
-		return nil, fmt.Errorf("data directory %s is in use by another process: wait for its end, or verify a copy", loc.data)
+		return nil, fmt.Errorf("data directory %s is in use by another process: if that is a server, ask it with --server URL, else wait for its end", loc.data)
 	}
 	return e, err
 }
@@ -85,11 +98,15 @@ func (c *verifyCmd) prove(a *app, e *store.Evidence) error {
 	if err != nil {
 		return err
 	}
-	enc := json.NewEncoder(a.stdout)
+	return c.printProof(a.stdout, p)
+}
+
+func (c *verifyCmd) printProof(w io.Writer, proof any) error {
+	enc := json.NewEncoder(w)
 	if c.Output == "text" {
 		enc.SetIndent("", "  ")
 	}
-	return enc.Encode(p)
+	return enc.Encode(proof)
 }
 
 func (c *verifyCmd) verify(a *app, e *store.Evidence, loc location) error {
@@ -113,13 +130,11 @@ func (c *verifyCmd) verify(a *app, e *store.Evidence, loc location) error {
 			fmt.Fprintln(a.stderr, "trailward: verify:", oneLine(err.Error()))
 		}
 	}
-	if err := c.tell(a.stdout, report, time.Since(began)); err != nil {
+	whole, err := json.Marshal(report)
+	if err != nil {
 		return err
 	}
-	if n := len(report.Findings); n > 0 {
-		return fmt.Errorf("%s is not as it was written: %d findings", loc.data, n)
-	}
-	return nil
+	return c.tell(a.stdout, loc, whole, time.Since(began))
 }
 
 // remembered reads what the user remembers. What contradicts the store is in
@@ -129,15 +144,9 @@ func (c *verifyCmd) remembered(a *app, e *store.Evidence, loc location) (*memory
 		fmt.Fprintln(a.stderr, "trailward: verify: the checkpoint cannot be compared with an earlier one:", oneLine(err.Error()))
 		return nil, nil
 	}
-	m, err := openMemory(loc.memory, loc.data)
+	m, err := c.openMemory(loc)
 	if err != nil {
 		return warn(err)
-	}
-	if c.Accept {
-		if err := m.Forget(m.place); err != nil {
-			m.Close()
-			return warn(err)
-		}
 	}
 	id, err := e.Identity()
 	if err != nil {
@@ -157,28 +166,92 @@ func (c *verifyCmd) remembered(a *app, e *store.Evidence, loc location) (*memory
 			err = nil
 		}
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		return m, nil
-	case errors.Is(err, ledger.ErrOtherLedger):
-		return m, []verifier.Finding{{What: verifier.Exchanged, Where: "ledger", Detail: err.Error(),
-			Do: "if a new store was made here on purpose, verify with --accept; else the store was exchanged: find the old one"}}
-	case errors.Is(err, ledger.ErrForked):
-		return m, []verifier.Finding{{What: verifier.Exchanged, Where: "ledger", Detail: err.Error(), Do: "find out who exchanged the key: what was signed before is with the old one"}}
+	}
+	if f := exchanged(err); f != nil {
+		return m, []verifier.Finding{*f}
 	}
 	m.Close()
 	return warn(err)
 }
 
-// tell writes the report.
-func (c *verifyCmd) tell(w io.Writer, r *verifier.Report, took time.Duration) error {
-	if c.Output == "json" {
-		return json.NewEncoder(w).Encode(struct {
-			Good bool `json:"good"`
-			*verifier.Report
-			Seconds float64 `json:"seconds"`
-		}{r.Good(), r, took.Seconds()})
+// openMemory opens the user's memory of the place, empty if what is there is to
+// be taken for right.
+func (c *verifyCmd) openMemory(loc location) (*memory, error) {
+	m, err := openMemory(loc)
+	if err == nil && c.Accept {
+		if err := m.Forget(m.place); err != nil {
+			m.Close()
+			return nil, err
+		}
 	}
+	return m, err
+}
+
+// exchanged is the finding of a ledger that contradicts what is remembered, or
+// nil if err is another one.
+func exchanged(err error) *verifier.Finding {
+	switch {
+	case errors.Is(err, ledger.ErrRolledBack):
+		return &verifier.Finding{What: verifier.RolledBack, Where: "ledger", Detail: err.Error(),
+			Do: "find the newer store; if an older one was restored here on purpose, verify with --accept"}
+	case errors.Is(err, ledger.ErrOtherLedger):
+		return &verifier.Finding{What: verifier.Exchanged, Where: "ledger", Detail: err.Error(),
+			Do: "if a new store was made here on purpose, verify with --accept; else the store was exchanged: find the old one"}
+	case errors.Is(err, ledger.ErrForked):
+		return &verifier.Finding{What: verifier.Exchanged, Where: "ledger", Detail: err.Error(), Do: "find out who exchanged the key: what was signed before is with the old one"}
+	}
+	return nil
+}
+
+// shownReport is a report as it is read to be shown.
+type shownReport struct {
+	keep.Report
+	Gaps []struct {
+		Event struct{ From, To int64 } `json:"event"`
+	} `json:"gaps"`
+}
+
+// tell writes the report, which is the JSON of a [verifier.Report]. With findings
+// the error says how many.
+func (c *verifyCmd) tell(w io.Writer, loc location, whole []byte, took time.Duration) error {
+	var r shownReport
+	if err := json.Unmarshal(whole, &r); err != nil {
+		return fmt.Errorf("read the report: %w", err)
+	}
+	write := c.tellText
+	if c.Output == "json" {
+		write = c.tellJSON
+	}
+	if err := write(w, &r, whole, took); err != nil {
+		return err
+	}
+	switch n := len(r.Findings); n {
+	case 0:
+	case 1:
+		return fmt.Errorf("%s is not as it was written: 1 finding", loc)
+	default:
+		return fmt.Errorf("%s is not as it was written: %d findings", loc, n)
+	}
+	return nil
+}
+
+// tellJSON writes the report with the members good, before it, and seconds.
+func (c *verifyCmd) tellJSON(w io.Writer, r *shownReport, whole []byte, took time.Duration) error {
+	good := "false"
+	if len(r.Findings) == 0 {
+		good = "true"
+	}
+	seconds, err := json.Marshal(took.Seconds())
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "{\"good\":%s,%s,\"seconds\":%s}\n", good, whole[1:len(whole)-1], seconds)
+	return err
+}
+
+func (c *verifyCmd) tellText(w io.Writer, r *shownReport, _ []byte, took time.Duration) error {
 	b := &lineWriter{w: w}
 	for _, f := range r.Findings {
 		b.line("FOUND  %s", f)
@@ -189,7 +262,8 @@ func (c *verifyCmd) tell(w io.Writer, r *verifier.Report, took time.Duration) er
 	b.line("%s records in %s segments (%s), %s ledger entries, %s WAL entries, read in %s",
 		humanize.Comma(r.Records), humanize.Comma(r.Segments), humanize.Bytes(uint64(max(r.Bytes, 0))), humanize.Comma(int64(r.Entries)), humanize.Comma(r.WALEntries), took.Round(time.Millisecond))
 	if n := len(r.Gaps); n > 0 {
-		b.line("the ledger has %d gaps in time; the last from %s to %s", n, gapTime(r.Gaps[n-1], false), gapTime(r.Gaps[n-1], true))
+		last := r.Gaps[n-1].Event
+		b.line("the ledger has %d gaps in time; the last from %s to %s", n, gapTime(last.From), gapTime(last.To))
 	}
 	if r.Checkpoint.Size > 0 {
 		compared := "no earlier one was seen from here"
@@ -198,23 +272,13 @@ func (c *verifyCmd) tell(w io.Writer, r *verifier.Report, took time.Duration) er
 		}
 		b.line("checkpoint %d of %s, %s", r.Checkpoint.Size, r.Checkpoint.Origin, compared)
 	}
-	if r.Good() {
+	if len(r.Findings) == 0 {
 		b.line("everything is as it was written")
 	}
 	return b.err
 }
 
-func gapTime(e ledger.Entry, to bool) string {
-	g, ok := e.Event.(ledger.Gap)
-	if !ok {
-		return "?"
-	}
-	at := g.From
-	if to {
-		at = g.To
-	}
-	return time.Unix(0, at).UTC().Format(time.RFC3339)
-}
+func gapTime(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339) }
 
 // lineWriter writes lines that are safe on a terminal, until the first error.
 type lineWriter struct {

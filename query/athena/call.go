@@ -44,10 +44,13 @@ func (r *rewriter) call(n node, s *scope, loc int) (operand, error) {
 			return r.chained(base, keys, s, loc)
 		}
 		if c := nodes(n, "children"); len(c) == 2 {
-			return r.subscript(c[0], c[1], s, loc)
+			return r.subscript(c[0], c[1], name == "element_at", s, loc)
 		}
 	}
 	f, ok := functions[name]
+	if _, window := windowFunctions[name]; !ok && window {
+		return operand{}, r.src.fault(loc, name+" is a window function", "write "+name+"(…) OVER (…)")
+	}
 	if !ok {
 		return operand{}, r.src.fault(loc, fmt.Sprintf("function %q is not known", name), nearestHint(name, functionNames))
 	}
@@ -147,11 +150,21 @@ func (r *rewriter) arithmetic(n node, name string, s *scope, loc int) (operand, 
 		}
 		if anyTime {
 			t = timeArithmetic(args)
+			if len(args) == 2 && args[0].typ.clock != args[1].typ.clock && args[0].typ.kind != kInterval && args[1].typ.kind != kInterval {
+				return operand{}, false, r.otherClock(loc)
+			}
+			if len(args) == 2 && args[0].typ.kind == kDate && args[1].typ.kind == kDate {
+				args[0], args[1] = asTime(args[0]), asTime(args[1]) // DuckDB gives a number of days
+			}
 		} else {
 			t = numberType(args)
 		}
-		if name == "/" && t.kind == kInt {
-			n["function_name"] = "//" // Trino divides whole numbers without a fraction
+		if (name == "/" || name == "%") && (t.kind == kInt || t.kind == kDecimal) {
+			op, err := r.divide(name, args, t)
+			return op, true, err
+		}
+		if name == "*" && t.kind == kDecimal {
+			t.scale = args[0].typ.scale + args[1].typ.scale
 		}
 	}
 	n["children"] = nodesOf(args)
@@ -160,6 +173,31 @@ func (r *rewriter) arithmetic(n node, name string, s *scope, loc int) (operand, 
 		out.node = castNode(n, "DATE", false) // DuckDB makes a timestamp of DATE + INTERVAL
 	}
 	return out, true, nil
+}
+
+// divide is / or % of whole numbers and decimals. Trino divides whole numbers
+// without a fraction, gives the quotient of decimals as many digits as the
+// longer of the two has, and does not divide by zero; DuckDB divides decimals as
+// floating-point numbers, and has null for a division by zero.
+func (r *rewriter) divide(name string, args []operand, t typ) (operand, error) {
+	by := `CASE WHEN "@2" = 0 THEN CAST('division by zero' AS BIGINT) ELSE "@2" END`
+	if isLiteral(args[1].node) && !isZero(args[1].node) {
+		by = `"@2"`
+	}
+	text := `"@1" % ` + by
+	if name == "/" {
+		text = `"@1" // ` + by
+		if t.kind == kDecimal {
+			text = `CAST(round("@1" / ` + by + `, ` + itoa(t.scale) + `) AS DECIMAL(38, ` + itoa(t.scale) + `))`
+		}
+	}
+	n, err := r.template(text, args[0].node, args[1].node)
+	return operand{node: n, typ: t}, err
+}
+
+// isZero says whether a constant is a number that is 0.
+func isZero(n node) bool {
+	return strings.Trim(str(obj(n, "value"), "value"), "0.") == ""
 }
 
 func numberType(args []operand) typ {
@@ -176,10 +214,12 @@ func timeArithmetic(args []operand) typ {
 	}
 	a, b := args[0].typ.kind, args[1].typ.kind
 	switch {
-	case a == kTime && b == kTime, a == kInterval && b == kInterval:
+	case a == kTime && b == kTime, a == kInterval && b == kInterval, a == kDate && b == kDate:
 		return typ{kind: kInterval}
-	case a == kTime || b == kTime:
-		return typ{kind: kTime}
+	case a == kTime:
+		return args[0].typ
+	case b == kTime:
+		return args[1].typ
 	case (a == kDate && b == kInterval || a == kInterval && b == kDate) && wholeDays(args[0].node) && wholeDays(args[1].node):
 		return typ{kind: kDate}
 	case a == kInterval || b == kInterval:

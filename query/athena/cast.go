@@ -2,6 +2,7 @@ package athena
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -34,7 +35,7 @@ func (r *rewriter) cast(n node, s *scope, loc int) (operand, error) {
 		case "json":
 			return r.castJSON(child, try)
 		case "string":
-			return r.castTo(child, "VARCHAR", try), nil
+			return r.castTo(child, "VARCHAR", try)
 		}
 	}
 	switch id {
@@ -53,31 +54,67 @@ func (r *rewriter) cast(n node, s *scope, loc int) (operand, error) {
 			child = operand{node: callNode("json_extract_string", child.node, textNode("$")), typ: tText}
 		}
 		n["child"], n["query_location"] = child.node, noLocation
-		return operand{node: n, typ: typ{kind: kDecimal}}, nil
+		return operand{node: n, typ: castType(target)}, nil
 	}
 	if id == "VARCHAR" && child.typ.kind == kIP {
 		t, err := r.template(ipText, child.node)
 		return operand{node: t, typ: tText}, err
 	}
 	if id == "INTERVAL" && isLiteral(child.node) || id != "INTERVAL" && id != "UNBOUND" {
-		return r.castTo(child, id, try), nil
+		return r.castTo(child, id, try)
 	}
 	return operand{}, r.fault(loc, "a cast to %s is not supported", strings.ToLower(id))
 }
 
-// castTo casts to a type that needs no parameters.
-func (r *rewriter) castTo(child operand, id string, try bool) operand {
+// castTo casts to a type that needs no parameters. Text that DuckDB would take
+// and Trino does not is put into quotes, which DuckDB does not take: a function
+// that fails would keep DuckDB from moving the cast, and from trying it.
+func (r *rewriter) castTo(child operand, id string, try bool) (operand, error) {
 	t := castType(node{"id": id})
 	if child.typ.kind == kStrict && id != "VARCHAR" {
 		child = operand{node: callNode("json_extract_string", child.node, textNode("$")), typ: tText}
 	}
 	switch id {
 	case "VARCHAR":
-		if child.typ.kind == kStrict { // the string itself, without quotes
-			return operand{node: callNode("json_extract_string", child.node, textNode("$")), typ: tText}
+		switch {
+		case child.typ.kind == kStrict: // the string itself, without quotes
+			return operand{node: callNode("json_extract_string", child.node, textNode("$")), typ: tText}, nil
+		case child.typ.textual():
+			return operand{node: castNode(child.node, "VARCHAR", try), typ: child.typ}, nil
+		case child.typ.kind == kTime && (child.typ.zoned || !writtenTime(child.node)):
+			// Milliseconds, and the zone where Athena's type has one; a literal has
+			// what it is written with.
+			f := "%Y-%m-%d %H:%M:%S.%g"
+			if child.typ.zoned && !child.typ.clock {
+				f += " UTC"
+			}
+			return operand{node: callNode("strftime", child.node, textNode(f)), typ: tText}, nil
 		}
-		if child.typ.textual() {
-			return operand{node: castNode(child.node, "VARCHAR", try), typ: child.typ}
+	case "TINYINT", "SMALLINT", "INTEGER", "BIGINT":
+		switch child.typ.kind {
+		case kText, kJSON:
+			// DuckDB takes '1.5', ' 1' and '1e3' for whole numbers, too.
+			n, err := r.template(`CASE WHEN regexp_full_match("@1", '[+-]?[0-9]+') THEN "@1" ELSE '"' || "@1" || '"' END`, child.node)
+			if err != nil {
+				return operand{}, err
+			}
+			child.node = n
+		case kFloat: // half away from zero; DuckDB rounds halves to the even number
+			child.node = callNode("round", child.node)
+		}
+	case "BOOLEAN":
+		// DuckDB takes 'yes', 'no', 'y' and 'n', too. The parser makes true and
+		// false of such casts.
+		word, literal := constText(child.node)
+		switch {
+		case literal && !slices.Contains(truths, strings.ToLower(word)):
+			child.node = textNode(`"` + word + `"`)
+		case child.typ.textual() && !literal:
+			n, err := r.template(`CASE WHEN lower("@1") IN ('true', 't', '1', 'false', 'f', '0') THEN "@1" ELSE '"' || "@1" || '"' END`, child.node)
+			if err != nil {
+				return operand{}, err
+			}
+			child.node = n
 		}
 	case "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE":
 		if child.typ.textual() || child.typ.kind == kUnknown {
@@ -86,19 +123,31 @@ func (r *rewriter) castTo(child operand, id string, try bool) operand {
 			if t, ok := constText(child.node); ok {
 				child.node = textNode(spacedOffset.ReplaceAllString(t, "$1"))
 			}
-			return operand{node: utc(castNode(child.node, "TIMESTAMP WITH TIME ZONE", try)), typ: t}
+			return operand{node: utc(castNode(child.node, "TIMESTAMP WITH TIME ZONE", try)), typ: t}, nil
 		}
-		return operand{node: castNode(child.node, "TIMESTAMP", try), typ: t}
+		t.clock = child.typ.clock
+		return operand{node: castNode(child.node, "TIMESTAMP", try), typ: t}, nil
 	case "DATE":
 		if child.typ.textual() && !isLiteral(child.node) {
 			// '2020-01-01T10:00:00Z' is a date too.
-			return operand{node: castNode(utc(castNode(child.node, "TIMESTAMP WITH TIME ZONE", try)), "DATE", try), typ: t}
+			return operand{node: castNode(utc(castNode(child.node, "TIMESTAMP WITH TIME ZONE", try)), "DATE", try), typ: t}, nil
 		}
 	case "FLOAT":
 		id = "DOUBLE"
 	}
-	return operand{node: castNode(child.node, id, try), typ: t}
+	return operand{node: castNode(child.node, id, try), typ: t}, nil
 }
+
+// writtenTime says whether a time is one that is written out: its text is cast.
+func writtenTime(n node) bool {
+	if args := nodes(n, "children"); str(n, "function_name") == "timezone" && len(args) == 2 {
+		n = args[1]
+	}
+	return str(n, "class") == "CAST" && isLiteral(obj(n, "child"))
+}
+
+// truths are the texts that Trino casts to boolean.
+var truths = []string{"true", "t", "1", "false", "f", "0"}
 
 // castJSON is CAST(x AS JSON): text becomes a JSON string, but what is JSON
 // already stays what it is.

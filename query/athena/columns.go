@@ -1,7 +1,7 @@
 package athena
 
 import (
-	"sort"
+	"slices"
 	"strings"
 
 	"trailward"
@@ -322,9 +322,7 @@ func newFieldSet(paths []string) *fieldSet {
 		s.paths = append(s.paths, keys)
 		s.fold[strings.ToLower(k)] = append(s.fold[strings.ToLower(k)], keys)
 	}
-	sort.Slice(s.paths, func(i, j int) bool {
-		return strings.Join(s.paths[i], "\x00") < strings.Join(s.paths[j], "\x00")
-	})
+	slices.SortFunc(s.paths, slices.Compare[[]string])
 	return s
 }
 

@@ -50,6 +50,12 @@ func (r *rewriter) expr(n node, s *scope, loc int) (operand, error) {
 		if err != nil {
 			return operand{}, err
 		}
+		if a.typ.kind == kTime && b.typ.kind == kTime && a.typ.clock != b.typ.clock {
+			return operand{}, r.otherClock(loc)
+		}
+		if a, b, err = r.epochs(a, b); err != nil {
+			return operand{}, err
+		}
 		a, b = coerce(a, b)
 		n["left"], n["right"] = a.node, b.node
 		return operand{node: n, typ: typ{kind: kBool}}, nil
@@ -158,7 +164,7 @@ func chain(n node) (node, []key) {
 		}
 		if t, ok := constText(args[1]); ok {
 			rev = append(rev, key{name: t})
-		} else if i, ok := constInt(args[1]); ok && i != 0 {
+		} else if i, ok := constInt(args[1]); ok && (i > 0 || i < 0 && str(n, "class") == "FUNCTION") {
 			rev = append(rev, key{index: i, isInt: true})
 		} else {
 			break
@@ -179,7 +185,7 @@ func (r *rewriter) operator(n node, s *scope, loc int) (operand, error) {
 		if len(args) != 2 {
 			return operand{}, r.fault(loc, "malformed subscript")
 		}
-		return r.subscript(args[0], args[1], s, loc)
+		return r.subscript(args[0], args[1], false, s, loc)
 	case "COMPARE_IN", "COMPARE_NOT_IN":
 		return r.in(n, s, loc)
 	case "OPERATOR_COALESCE":
@@ -187,6 +193,7 @@ func (r *rewriter) operator(n node, s *scope, loc int) (operand, error) {
 		if err != nil {
 			return operand{}, err
 		}
+		alike(ops)
 		n["children"] = nodesOf(ops)
 		return operand{node: n, typ: commonType(ops)}, nil
 	case "OPERATOR_TRY":
@@ -241,7 +248,8 @@ func (r *rewriter) chained(base node, keys []key, s *scope, loc int) (operand, e
 }
 
 // subscript is a[e] with an e that is computed.
-func (r *rewriter) subscript(a, i node, s *scope, loc int) (operand, error) {
+// element_at counts from the end with a minus.
+func (r *rewriter) subscript(a, i node, at bool, s *scope, loc int) (operand, error) {
 	op, err := r.expr(a, s, loc)
 	if err != nil {
 		return operand{}, err
@@ -252,6 +260,19 @@ func (r *rewriter) subscript(a, i node, s *scope, loc int) (operand, error) {
 	}
 	if op.typ.kind != kMap {
 		if op, err = r.asList(op, loc); err != nil {
+			return operand{}, err
+		}
+		wrong := `"@1" < 1`
+		if at {
+			wrong = `"@1" = 0`
+		}
+		if i, ok := constInt(idx.node); ok && (i == 0 || i < 0 && !at) {
+			return operand{}, r.src.fault(loc, "an array's places count from 1", "element_at(array, -1) is the last")
+		}
+		if op.typ.kind != kList {
+			return operand{node: operatorNode("ARRAY_EXTRACT", op.node, idx.node), typ: op.typ.element()}, nil
+		}
+		if idx.node, err = r.template(`CASE WHEN `+wrong+` THEN CAST('array subscript is less than 1' AS BIGINT) ELSE "@1" END`, idx.node); err != nil {
 			return operand{}, err
 		}
 	}
@@ -278,6 +299,39 @@ func nodesOf(ops []operand) []any {
 	return out
 }
 
+// epochs makes a time of a column of whole numbers that is compared with one:
+// flow logs' "start" is in seconds since 1970, WAF's timestamp in milliseconds,
+// and published queries compare them with current_timestamp. Athena refuses that.
+func (r *rewriter) epochs(a, b operand) (operand, operand, error) {
+	var err error
+	for _, p := range []*operand{&a, &b} {
+		other := b.typ.kind
+		if p == &b {
+			other = a.typ.kind
+		}
+		if p.typ.kind == kInt && other == kTime && str(p.node, "class") == "COLUMN_REF" {
+			p.typ = tZoned
+			if p.node, err = r.template(`make_timestamp("@1" * CASE WHEN abs("@1") > 100000000000 THEN 1000 ELSE 1000000 END)`, p.node); err != nil {
+				return a, b, err
+			}
+		}
+	}
+	return a, b, nil
+}
+
+// alike makes values that may stand for one another alike: where one is a field
+// that holds JSON, arrays and rows beside it become JSON too.
+func alike(ops []operand) {
+	if !slices.ContainsFunc(ops, func(o operand) bool { return o.typ.kind == kJSON }) {
+		return
+	}
+	for i, o := range ops {
+		if k := o.typ.kind; k == kList || k == kRow || k == kMap {
+			ops[i] = operand{node: castNode(callNode("to_json", o.node), "VARCHAR", false), typ: tJSON}
+		}
+	}
+}
+
 // commonType is the type of a value that may be any of the operands.
 func commonType(ops []operand) typ {
 	t := typ{kind: kNull}
@@ -287,10 +341,12 @@ func commonType(ops []operand) typ {
 		case t.kind == kNull:
 			t = o.typ
 		case t.kind == o.typ.kind:
+			t.scale = max(t.scale, o.typ.scale)
+			t.clock, t.zoned = t.clock || o.typ.clock, t.zoned && o.typ.zoned
 		case t.textual() && o.typ.textual():
 			t = typ{kind: kText}
 		case t.numeric() && o.typ.numeric():
-			t = typ{kind: max(min(t.kind, kDecimal), min(o.typ.kind, kDecimal))}
+			t = typ{kind: max(min(t.kind, kDecimal), min(o.typ.kind, kDecimal)), scale: max(t.scale, o.typ.scale)}
 			if t.kind == kDecimal && slices.ContainsFunc(ops, func(o operand) bool { return o.typ.kind == kFloat }) {
 				t.kind = kFloat
 			}
@@ -330,6 +386,14 @@ func (r *rewriter) between(n node, s *scope, loc int) (operand, error) {
 	if err != nil {
 		return operand{}, err
 	}
+	for _, o := range ops[1:] {
+		if ops[0].typ.kind == kTime && o.typ.kind == kTime && ops[0].typ.clock != o.typ.clock {
+			return operand{}, r.otherClock(loc)
+		}
+	}
+	if ops[0], ops[1], err = r.epochs(ops[0], ops[1]); err != nil {
+		return operand{}, err
+	}
 	a, lo := coerce(ops[0], ops[1])
 	_, hi := coerce(ops[0], ops[2])
 	n["input"], n["lower"], n["upper"] = a.node, lo.node, hi.node
@@ -347,15 +411,20 @@ func (r *rewriter) caseExpr(n node, s *scope, loc int) (operand, error) {
 		if err != nil {
 			return operand{}, err
 		}
-		c["when_expr"], c["then_expr"] = when.node, then.node
+		c["when_expr"] = when.node
 		results = append(results, then)
 	}
 	e, err := r.expr(obj(n, "else_expr"), s, loc)
 	if err != nil {
 		return operand{}, err
 	}
-	n["else_expr"] = e.node
-	return operand{node: n, typ: commonType(append(results, e))}, nil
+	results = append(results, e)
+	alike(results)
+	for i, c := range nodes(n, "case_checks") {
+		c["then_expr"] = results[i].node
+	}
+	n["else_expr"] = results[len(results)-1].node
+	return operand{node: n, typ: commonType(results)}, nil
 }
 
 func (r *rewriter) subquery(n node, s *scope, loc int) (operand, error) {

@@ -19,16 +19,16 @@ var arrayFunctions = map[string]function{
 		c.args[0] = l
 		return operand{node: c.rename("len"), typ: tInt}, nil
 	}},
-	"array_distinct":  listTmpl(1, []int{0}, `list_distinct("@1")`, sameList),
-	"array_max":       listTmpl(1, []int{0}, `list_max("@1")`, elemOf),
-	"array_min":       listTmpl(1, []int{0}, `list_min("@1")`, elemOf),
+	"array_distinct":  listTmpl(1, []int{0}, distinct(`"@1"`), sameList),
+	"array_max":       listTmpl(1, []int{0}, `CASE WHEN NOT `+hasNull(`"@1"`)+` THEN list_max("@1") END`, elemOf),
+	"array_min":       listTmpl(1, []int{0}, `CASE WHEN NOT `+hasNull(`"@1"`)+` THEN list_min("@1") END`, elemOf),
 	"array_sort":      listTmpl(1, []int{0}, `list_sort("@1")`, sameList),
 	"array_position":  listTmpl(2, []int{0}, `coalesce(list_position("@1", "@2"), 0)`, fixed(tInt)),
 	"array_remove":    listTmpl(2, []int{0}, `list_filter("@1", lambda e: e IS DISTINCT FROM "@2")`, sameList),
-	"array_intersect": listTmpl(2, []int{0, 1}, `list_intersect("@1", "@2")`, sameList),
-	"array_union":     listTmpl(2, []int{0, 1}, `list_distinct(list_concat("@1", "@2"))`, sameList),
-	"array_except":    listTmpl(2, []int{0, 1}, `list_filter(list_distinct("@1"), lambda e: NOT list_contains("@2", e))`, sameList),
-	"arrays_overlap":  listTmpl(2, []int{0, 1}, `list_has_any("@1", "@2")`, fixed(tBool)),
+	"array_intersect": listTmpl(2, []int{0, 1}, `list_filter(`+distinct(`"@1"`)+`, lambda e: list_position("@2", e) IS NOT NULL)`, sameList),
+	"array_union":     listTmpl(2, []int{0, 1}, `CASE WHEN "@1" IS NOT NULL AND "@2" IS NOT NULL THEN `+distinct(`list_concat("@1", "@2")`)+` END`, sameList),
+	"array_except":    listTmpl(2, []int{0, 1}, `CASE WHEN "@2" IS NOT NULL THEN list_filter(`+distinct(`"@1"`)+`, lambda e: list_position("@2", e) IS NULL) END`, sameList),
+	"arrays_overlap":  listTmpl(2, []int{0, 1}, `CASE WHEN list_has_any("@1", "@2") THEN true WHEN `+hasNull(`"@1"`)+` OR `+hasNull(`"@2"`)+` THEN NULL WHEN "@1" IS NOT NULL AND "@2" IS NOT NULL THEN false END`, fixed(tBool)),
 	"array_append":    listTmpl(2, []int{0}, `list_append("@1", "@2")`, sameList),
 	"array_prepend":   tmpl(2, `list_prepend("@1", "@2")`, typ{kind: kList}),
 	"flatten":         {min: 1, max: 1, build: flatten},
@@ -69,14 +69,26 @@ var arrayFunctions = map[string]function{
 		return operand{node: callNode("list_filter", l.node, f), typ: l.typ}, err
 	}},
 	"any_match": {min: 2, max: 2, lambda: []int{1}, build: func(c *call) (operand, error) {
-		return c.matches(`coalesce(list_bool_or("@1"), false)`)
+		return c.matches(`CASE WHEN list_bool_or("@1") THEN true WHEN ` + hasNull(`"@1"`) + ` THEN NULL ELSE false END`)
 	}},
 	"all_match": {min: 2, max: 2, lambda: []int{1}, build: func(c *call) (operand, error) {
-		return c.matches(`coalesce(list_bool_and("@1"), true)`)
+		return c.matches(`CASE WHEN NOT list_bool_and("@1") THEN false WHEN ` + hasNull(`"@1"`) + ` THEN NULL ELSE true END`)
 	}},
 	"none_match": {min: 2, max: 2, lambda: []int{1}, build: func(c *call) (operand, error) {
-		return c.matches(`NOT coalesce(list_bool_or("@1"), false)`)
+		return c.matches(`CASE WHEN list_bool_or("@1") THEN false WHEN ` + hasNull(`"@1"`) + ` THEN NULL ELSE true END`)
 	}},
+	"find_first": {min: 2, max: 2, lambda: []int{1}, build: func(c *call) (operand, error) {
+		l, f, _, err := c.listAndLambda()
+		if err != nil {
+			return operand{}, err
+		}
+		n, err := c.r.template(`"@1"[1]`, callNode("list_filter", l.node, f))
+		return operand{node: n, typ: l.typ.element()}, err
+	}},
+	"trim_array": listTmpl(2, []int{0}, `CASE WHEN "@2" < 0 OR "@2" > len("@1") THEN error('trim_array: more elements than the array has') ELSE list_slice("@1", 1, len("@1") - "@2") END`, sameList),
+	"ngrams": listTmpl(2, []int{0}, `CASE WHEN "@2" < 1 THEN error('ngrams: the length must be greater than zero') WHEN len("@1") <= "@2" THEN list_value("@1")
+		ELSE list_transform(range(1, len("@1") - "@2" + 2), lambda i: list_slice("@1", i, i + "@2" - 1)) END`, func(args []operand) typ { return listOf(args[0].typ) }),
+	"zip":      {min: 2, max: 4, build: zip},
 	"reduce":   {min: 4, max: 4, lambda: []int{2, 3}, build: reduce},
 	"zip_with": {min: 3, max: 3, lambda: []int{2}, build: zipWith},
 
@@ -106,6 +118,68 @@ var arrayFunctions = map[string]function{
 		return operand{node: c.rename("map_concat"), typ: c.args[0].typ}, nil
 	}},
 	"map_entries": plain("map_entries", 1, 1, typ{kind: kList, elem: &typ{kind: kRow}}),
+	"map_from_entries": {min: 1, max: 1, build: func(c *call) (operand, error) {
+		return operand{node: c.rename("map_from_entries"), typ: typ{kind: kMap}}, nil
+	}},
+	"map_filter":       {min: 2, max: 2, lambda: []int{1}, build: mapLambda(`map_from_entries(list_filter(map_entries("@1"), lambda "@e": "@2"))`, false)},
+	"transform_values": {min: 2, max: 2, lambda: []int{1}, build: mapLambda(`map(map_keys("@1"), list_transform(map_entries("@1"), lambda "@e": "@2"))`, true)},
+	"transform_keys":   {min: 2, max: 2, lambda: []int{1}, build: mapLambda(`map(list_transform(map_entries("@1"), lambda "@e": "@2"), map_values("@1"))`, false)},
+}
+
+// hasNull is a test whether a list has a null.
+func hasNull(l string) string { return `len(list_filter(` + l + `, lambda "@n": "@n" IS NULL)) > 0` }
+
+// distinct is a list's elements, each once, in their order. DuckDB's
+// list_distinct leaves out null and mixes the order, but looks at each element
+// once: long lists are sorted instead.
+func distinct(l string) string {
+	return `CASE WHEN len(` + l + `) <= 1000 THEN list_filter(` + l + `, lambda "@d", "@i": list_position(` + l + `, "@d") = "@i")
+		ELSE list_concat(list_sort(list_distinct(` + l + `)), CASE WHEN ` + hasNull(l) + ` THEN list_value(NULL) ELSE list_value() END) END`
+}
+
+// mapLambda is a function of a map and a lambda over its keys and values, whose
+// body becomes one over the entries.
+func mapLambda(text string, values bool) func(*call) (operand, error) {
+	return func(c *call) (operand, error) {
+		m := c.args[0]
+		if m.typ.kind != kMap {
+			return operand{}, c.fault("a map was expected")
+		}
+		f, t, err := c.lambda(1, tText, m.typ.element())
+		if err != nil {
+			return operand{}, err
+		}
+		lhs := nodes(obj(f, "lhs"), "children")
+		body := replaceParam(obj(f, "expr"), strs(lhs[0], "column_names")[0], operatorNode("STRUCT_EXTRACT", columnNode("@e"), textNode("key")))
+		body = replaceParam(body, strs(lhs[1], "column_names")[0], operatorNode("STRUCT_EXTRACT", columnNode("@e"), textNode("value")))
+		n, err := c.r.template(text, m.node, body)
+		out := operand{node: n, typ: m.typ}
+		if values {
+			out.typ = typ{kind: kMap, elem: &t}
+		}
+		return out, err
+	}
+}
+
+// zip makes rows of the elements of its arrays at the same place; shorter ones
+// are filled up with nulls.
+func zip(c *call) (operand, error) {
+	row := typ{kind: kRow, fields: map[string]typ{}}
+	var members []string
+	for i := range c.args {
+		l, err := c.r.asList(c.args[i], c.loc)
+		if err != nil {
+			return operand{}, err
+		}
+		c.args[i] = l
+		row.fields["field"+itoa(i)] = l.typ.element()
+		members = append(members, "field"+itoa(i)+" := p["+itoa(i+1)+"]")
+	}
+	list := ""
+	for i := range c.args {
+		list += `, "@` + itoa(i+1) + `"`
+	}
+	return c.template(`list_transform(list_zip(`+list[2:]+`), lambda p: struct_pack(`+strings.Join(members, ", ")+`))`, listOf(row))
 }
 
 // listAndLambda is the array and the lambda over its elements.

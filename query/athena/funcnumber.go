@@ -7,7 +7,7 @@ var numberFunctions = map[string]function{
 	"ceil":     math("ceil", 1, 1, typ{}),
 	"ceiling":  math("ceil", 1, 1, typ{}),
 	"floor":    math("floor", 1, 1, typ{}),
-	"round":    math("round", 1, 2, typ{}),
+	"round":    {min: 1, max: 2, build: roundTo},
 	"truncate": math("trunc", 1, 2, typ{}),
 	"trunc":    math("trunc", 1, 1, typ{}), // the parser writes INTERVAL '1' DAY with it
 	"sign":     math("sign", 1, 1, typ{}),
@@ -21,8 +21,12 @@ var numberFunctions = map[string]function{
 	"pow":      math("pow", 2, 2, tFloat),
 	"power":    math("pow", 2, 2, tFloat),
 	"mod": {min: 2, max: 2, build: func(c *call) (operand, error) {
-		a, b := asNumber(c.args[0]), asNumber(c.args[1])
-		return operand{node: operatorCall("%", a.node, b.node), typ: numberType([]operand{a, b})}, nil
+		args := []operand{asNumber(c.args[0]), asNumber(c.args[1])}
+		t := numberType(args)
+		if t.kind == kInt || t.kind == kDecimal {
+			return c.r.divide("%", args, t)
+		}
+		return operand{node: operatorCall("%", args[0].node, args[1].node), typ: t}, nil
 	}},
 	"pi":          plain("pi", 0, 0, tFloat),
 	"e":           tmpl(0, `exp(1)`, tFloat),
@@ -52,6 +56,13 @@ var numberFunctions = map[string]function{
 		return c.template(hexToInt, tInt)
 	}},
 
+	"width_bucket": tmpl(4, widthBucket, tInt),
+	"bit_count": {min: 2, max: 2, build: func(c *call) (operand, error) {
+		if i, ok := constInt(c.args[1].node); !ok || i != 64 {
+			return operand{}, c.fault("only 64 bits are supported")
+		}
+		return c.template(`CAST(bit_count(CAST("@1" AS BIGINT)) AS BIGINT)`, tInt)
+	}},
 	"bitwise_and":         tmpl(2, `("@1" & "@2")`, tInt),
 	"bitwise_or":          tmpl(2, `("@1" | "@2")`, tInt),
 	"bitwise_xor":         tmpl(2, `xor("@1", "@2")`, tInt),
@@ -59,6 +70,21 @@ var numberFunctions = map[string]function{
 	"bitwise_left_shift":  tmpl(2, `("@1" << "@2")`, tInt),
 	"bitwise_right_shift": tmpl(2, `("@1" >> "@2")`, tInt),
 }
+
+// roundTo rounds half away from zero, as DuckDB does.
+func roundTo(c *call) (operand, error) {
+	c.args[0] = asNumber(c.args[0])
+	t := c.args[0].typ
+	if len(c.args) == 1 {
+		t.scale = 0
+	}
+	return operand{node: c.rename("round"), typ: t}, nil
+}
+
+// widthBucket numbers n ranges of equal width between two bounds; 0 is below, n + 1 above.
+const widthBucket = `CASE WHEN "@4" < 1 OR "@2" = "@3" THEN error('width_bucket: the bounds are equal or there is no bucket')
+	WHEN "@2" < "@3" THEN CASE WHEN "@1" < "@2" THEN 0 WHEN "@1" >= "@3" THEN "@4" + 1 ELSE CAST(floor(("@1" - "@2") * CAST("@4" AS DOUBLE) / ("@3" - "@2")) AS BIGINT) + 1 END
+	ELSE CASE WHEN "@1" > "@2" THEN 0 WHEN "@1" <= "@3" THEN "@4" + 1 ELSE CAST(floor(("@2" - "@1") * CAST("@4" AS DOUBLE) / ("@2" - "@3")) AS BIGINT) + 1 END END`
 
 // hexToInt reads hexadecimal digits; DuckDB's casts read them with 0x only as
 // literals.

@@ -17,20 +17,23 @@ var textFunctions = map[string]function{
 	"trim":             plain("trim", 1, 2, tText),
 	"ltrim":            plain("ltrim", 1, 2, tText),
 	"rtrim":            plain("rtrim", 1, 2, tText),
-	"substr":           plain("substr", 2, 3, tText),
-	"substring":        plain("substr", 2, 3, tText),
+	"substr":           {min: 2, max: 3, build: substr},
+	"substring":        {min: 2, max: 3, build: substr},
 	"translate":        plain("translate", 3, 3, tText),
 	"starts_with":      plain("starts_with", 2, 2, tBool),
 	"ends_with":        plain("suffix", 2, 2, tBool),
-	"strpos":           plain("strpos", 2, 2, tInt),
+	"strpos":           {min: 2, max: 3, build: strpos},
 	"position":         plain("strpos", 2, 2, tInt), // POSITION(a IN b) has its arguments turned round by the parser
 	"chr":              plain("chr", 1, 1, tText),
 	"codepoint":        plain("unicode", 1, 1, tInt),
 	"like_escape":      plain("like_escape", 3, 3, tBool),
 	"not_like_escape":  plain("not_like_escape", 3, 3, tBool),
-	"url_encode":       plain("url_encode", 1, 1, tText),
-	"url_decode":       plain("url_decode", 1, 1, tText),
-	"concat_ws":        plain("concat_ws", 2, -1, tText),
+	// As forms are encoded: a blank is +, and of the marks . - * _ stay.
+	"url_encode": tmpl(1, `replace(replace(replace(url_encode("@1"), '%20', '+'), '%2A', '*'), '~', '%7E')`, tText),
+	"url_decode": tmpl(1, `url_decode(replace("@1", '+', ' '))`, tText),
+	"normalize":  plain("nfc_normalize", 1, 1, tText),
+	"format":     {min: 1, max: -1, build: format},
+	"concat_ws":  plain("concat_ws", 2, -1, tText),
 
 	"levenshtein_distance": plain("levenshtein", 2, 2, tInt),
 	"hamming_distance":     plain("hamming", 2, 2, tInt),
@@ -59,7 +62,16 @@ var textFunctions = map[string]function{
 		}
 		return operand{node: n, typ: t}, nil
 	}},
-	"split": tmpl(2, `string_split("@1", "@2")`, listOf(tText)),
+	"split": {min: 2, max: 3, build: func(c *call) (operand, error) {
+		if len(c.args) == 2 {
+			return c.template(`string_split("@1", "@2")`, listOf(tText))
+		}
+		return c.template(`CASE WHEN "@3" < 1 THEN error('split: the limit must be greater than zero') WHEN len(string_split("@1", "@2")) <= "@3" THEN string_split("@1", "@2")
+			ELSE list_append(list_slice(string_split("@1", "@2"), 1, "@3" - 1), array_to_string(list_slice(string_split("@1", "@2"), "@3", len(string_split("@1", "@2"))), "@2")) END`, listOf(tText))
+	}},
+	"split_to_map": tmpl(3, `map_from_entries(list_transform(string_split("@1", "@2"), lambda e: struct_pack(
+		k := CASE WHEN strpos(e, "@3") > 0 THEN string_split(e, "@3")[1] ELSE error('split_to_map: an entry has no separator of key and value') END,
+		v := substr(e, strpos(e, "@3") + length("@3")))))`, typ{kind: kMap, elem: &tText}),
 	// Null beyond the last part; DuckDB's split_part gives ''.
 	"split_part": tmpl(3, `string_split("@1", "@2")[CASE WHEN "@3" < 1 THEN error('split_part: the index must be greater than zero') ELSE "@3" END]`, tText),
 	"lpad":       pad("lpad"),
@@ -69,6 +81,7 @@ var textFunctions = map[string]function{
 	"regexp_full_match":  tmpl(2, `regexp_full_match("@1", "@2")`, tBool), // SIMILAR TO
 	"regexp_count":       tmpl(2, `len(regexp_extract_all("@1", "@2"))`, tInt),
 	"regexp_split":       tmpl(2, `string_split_regex("@1", "@2")`, listOf(tText)),
+	"regexp_position":    {min: 2, max: 2, build: regexpPosition},
 	"regexp_extract":     {min: 2, max: 3, build: regexpExtract},
 	"regexp_extract_all": {min: 2, max: 3, build: regexpExtractAll},
 	"regexp_replace":     {min: 2, max: 3, build: regexpReplace},
@@ -80,6 +93,106 @@ var textFunctions = map[string]function{
 	"url_extract_query":     tmpl(1, `regexp_extract("@1", '^[^?#]*\?([^#]*)', 1)`, tText),
 	"url_extract_fragment":  tmpl(1, `regexp_extract("@1", '#(.*)$', 1)`, tText),
 	"url_extract_parameter": {min: 2, max: 2, build: urlParameter},
+}
+
+// substr counts from 1, or with a minus from the end. From 0, from beyond either
+// end, or with no length Trino gives ”; DuckDB takes what remains.
+func substr(c *call) (operand, error) {
+	text := `substr("@1", "@2")`
+	if len(c.args) == 3 {
+		text = `substr("@1", "@2", "@3")`
+	}
+	var empty []string
+	if i, ok := constInt(c.args[1].node); !ok || i <= 0 {
+		empty = append(empty, `"@2" = 0 OR abs("@2") > length("@1")`)
+	}
+	if len(c.args) == 3 {
+		if i, ok := constInt(c.args[2].node); !ok || i <= 0 {
+			empty = append(empty, `"@3" <= 0`)
+		}
+	}
+	if len(empty) > 0 {
+		text = `CASE WHEN "@1" IS NOT NULL AND (` + strings.Join(empty, " OR ") + `) THEN '' ELSE ` + text + ` END`
+	}
+	return c.template(text, tText)
+}
+
+// strpos gives the place of the first, or of the n-th, occurrence; 0 if there is none.
+func strpos(c *call) (operand, error) {
+	if len(c.args) == 2 {
+		return operand{node: c.rename("strpos"), typ: tInt}, nil
+	}
+	return c.template(`CASE WHEN "@3" < 1 THEN error('strpos: the instance must be greater than zero') WHEN len(string_split("@1", "@2")) > "@3"
+		THEN length(array_to_string(list_slice(string_split("@1", "@2"), 1, "@3"), "@2")) + 1 ELSE 0 END`, tInt)
+}
+
+// regexpPosition is where the first match begins, or -1. What stands before it
+// is matched with it, so the pattern must not look at the beginning of the text.
+func regexpPosition(c *call) (operand, error) {
+	p, err := c.constArg(1, "the pattern")
+	if err != nil {
+		return operand{}, err
+	}
+	if strings.Contains(p, "^") || strings.Contains(p, `\A`) {
+		return operand{}, c.fault("a pattern with ^ or \\A is not supported")
+	}
+	c.args = append(c.args, operand{node: textNode("(?s:^(.*?))(?:" + p + ")"), typ: tText})
+	return c.template(`CASE WHEN regexp_matches("@1", "@2") THEN length(regexp_extract("@1", "@3", 1)) + 1 WHEN "@1" IS NOT NULL THEN -1 END`, tInt)
+}
+
+// formatVerb is a directive of Java's Formatter, which Trino's format takes.
+var formatVerb = regexp.MustCompile(`%([-+ 0,]*)([0-9]*)(\.[0-9]+)?([a-zA-Z%])`)
+
+// format translates the constant format to that of DuckDB's printf.
+func format(c *call) (operand, error) {
+	s, err := c.constArg(0, "the format")
+	if err != nil {
+		return operand{}, err
+	}
+	var out strings.Builder
+	at, next := 0, 1
+	for _, m := range formatVerb.FindAllStringSubmatchIndex(s, -1) {
+		out.WriteString(s[at:m[0]])
+		at = m[1]
+		verb := s[m[8]:m[9]]
+		if verb == "%" || verb == "n" {
+			out.WriteString(map[string]string{"%": "%%", "n": "\n"}[verb])
+			continue
+		}
+		if next >= len(c.args) {
+			return operand{}, c.fault("%q wants more values than there are", s)
+		}
+		a := &c.args[next]
+		next++
+		switch verb {
+		case "s":
+			if *a, err = c.r.castTo(*a, "VARCHAR", false); err != nil {
+				return operand{}, err
+			}
+			a.node, err = c.r.template(`coalesce("@1", 'null')`, a.node)
+		case "d", "x", "X", "o":
+			*a, err = c.r.castTo(*a, "BIGINT", false)
+		case "f", "e", "E", "g":
+			*a, err = c.r.castTo(*a, "DOUBLE", false)
+			if m[6] < 0 {
+				out.WriteString(s[m[0]:m[8]] + ".6" + verb)
+				continue
+			}
+		default:
+			return operand{}, c.fault("%%%s in the format is not supported", verb)
+		}
+		if err != nil {
+			return operand{}, err
+		}
+		out.WriteString(s[m[0]:m[1]])
+	}
+	if strings.Contains(s[at:], "%") || next < len(c.args) && next == 1 && len(c.args) > 1 && !formatVerb.MatchString(s) {
+		return operand{}, c.fault("the format %q is not understood", s)
+	}
+	out.WriteString(s[at:])
+	c.args = c.args[:next]
+	c.args[0] = operand{node: textNode(out.String()), typ: tText}
+	return operand{node: c.rename("printf"), typ: tText}, nil
 }
 
 // pad is lpad or rpad with a bounded result.

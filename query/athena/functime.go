@@ -8,52 +8,60 @@ import (
 
 var timeFunctions = map[string]function{
 	"now":                    special("current_timestamp"),
-	"date":                   {min: 1, max: 1, build: func(c *call) (operand, error) { return c.r.castTo(c.args[0], "DATE", false), nil }},
-	"from_iso8601_timestamp": timeTmpl(1, 0, `"@1"`, tTime),
+	"date":                   {min: 1, max: 1, build: func(c *call) (operand, error) { return c.r.castTo(c.args[0], "DATE", false) }},
+	"from_iso8601_timestamp": timeTmpl(1, 0, `"@1"`, tZoned),
 	"from_iso8601_date":      tmpl(1, `CAST("@1" AS DATE)`, tDate),
 	"to_iso8601":             {min: 1, max: 1, build: toISO8601},
 	"from_unixtime":          {min: 1, max: 2, build: fromUnixtime},
-	"from_unixtime_nanos":    tmpl(1, `make_timestamp(CAST("@1" AS BIGINT) // 1000)`, tTime),
-	"to_unixtime":            timeTmpl(1, 0, `epoch("@1")`, tFloat),
-	"date_trunc":             {min: 2, max: 2, build: dateTrunc},
-	"date_add":               {min: 3, max: 3, build: dateAdd},
-	"date_diff":              {min: 3, max: 3, build: dateDiff},
-	"date_part":              {min: 2, max: 2, build: datePart}, // EXTRACT(x FROM t)
-	"date_parse":             {min: 2, max: 2, build: parseTime(mysqlFormat)},
-	"date_format":            {min: 2, max: 2, build: formatTime(mysqlFormat)},
-	"parse_datetime":         {min: 2, max: 2, build: parseTime(jodaFormat)},
-	"format_datetime":        {min: 2, max: 2, build: formatTime(jodaFormat)},
-	"at_timezone":            timeTmpl(2, 0, `timezone("@2", timezone('UTC', "@1"))`, tTime),
-	"with_timezone":          timeTmpl(2, 0, `timezone('UTC', timezone("@2", "@1"))`, tTime),
-	"timezone":               {min: 2, max: 2, build: atTimeZone}, // t AT TIME ZONE z
-	"year":                   timeTmpl(1, 0, `year("@1")`, tInt),
-	"quarter":                timeTmpl(1, 0, `quarter("@1")`, tInt),
-	"month":                  timeTmpl(1, 0, `month("@1")`, tInt),
-	"week":                   timeTmpl(1, 0, `week("@1")`, tInt),
-	"week_of_year":           timeTmpl(1, 0, `week("@1")`, tInt),
-	"year_of_week":           timeTmpl(1, 0, `isoyear("@1")`, tInt),
-	"yow":                    timeTmpl(1, 0, `isoyear("@1")`, tInt),
-	"day":                    timeTmpl(1, 0, `day("@1")`, tInt),
-	"day_of_month":           timeTmpl(1, 0, `day("@1")`, tInt),
-	"day_of_week":            timeTmpl(1, 0, `isodow("@1")`, tInt),
-	"dow":                    timeTmpl(1, 0, `isodow("@1")`, tInt),
-	"day_of_year":            timeTmpl(1, 0, `dayofyear("@1")`, tInt),
-	"doy":                    timeTmpl(1, 0, `dayofyear("@1")`, tInt),
-	"hour":                   timeTmpl(1, 0, `hour("@1")`, tInt),
-	"minute":                 timeTmpl(1, 0, `minute("@1")`, tInt),
-	"second":                 timeTmpl(1, 0, `second("@1")`, tInt),
-	"millisecond":            timeTmpl(1, 0, `millisecond("@1") % 1000`, tInt),
-	"last_day_of_month":      timeTmpl(1, 0, `last_day("@1")`, tDate),
-	"to_milliseconds":        tmpl(1, `CAST(epoch("@1") * 1000 AS BIGINT)`, tInt),
-	"to_days":                interval("to_days"),
-	"to_hours":               interval("to_hours"),
-	"to_minutes":             interval("to_minutes"),
-	"to_seconds":             interval("to_seconds"),
-	"to_months":              interval("to_months"),
-	"to_years":               interval("to_years"),
-	"to_weeks":               interval("to_weeks"),
-	"to_quarters":            interval("to_quarters"),
-	"current_timezone":       tmpl(0, `'UTC'`, tText),
+	"from_unixtime_nanos":    tmpl(1, `make_timestamp(CAST("@1" AS BIGINT) // 1000)`, tZoned),
+	"to_unixtime": {min: 1, max: 1, build: func(c *call) (operand, error) {
+		if c.args[0] = asTime(c.args[0]); c.args[0].typ.clock {
+			return operand{}, c.fault("a time AT TIME ZONE is none that is UTC; leave AT TIME ZONE out")
+		}
+		return c.template(`epoch("@1")`, tFloat)
+	}},
+	"date_trunc":      {min: 2, max: 2, build: dateTrunc},
+	"date_add":        {min: 3, max: 3, build: dateAdd},
+	"date_diff":       {min: 3, max: 3, build: dateDiff},
+	"date_part":       {min: 2, max: 2, build: datePart}, // EXTRACT(x FROM t)
+	"date_parse":      {min: 2, max: 2, build: parseTime(mysqlFormat)},
+	"date_format":     {min: 2, max: 2, build: formatTime(mysqlFormat)},
+	"parse_datetime":  {min: 2, max: 2, build: parseTime(jodaFormat)},
+	"format_datetime": {min: 2, max: 2, build: formatTime(jodaFormat)},
+	"at_timezone": {min: 2, max: 2, build: func(c *call) (operand, error) {
+		c.args[0], c.args[1] = c.args[1], c.args[0]
+		return atTimeZone(c)
+	}},
+	"with_timezone":     timeTmpl(2, 0, `timezone('UTC', timezone("@2", "@1"))`, tZoned),
+	"timezone":          {min: 2, max: 2, build: atTimeZone}, // t AT TIME ZONE z
+	"year":              timeTmpl(1, 0, `year("@1")`, tInt),
+	"quarter":           timeTmpl(1, 0, `quarter("@1")`, tInt),
+	"month":             timeTmpl(1, 0, `month("@1")`, tInt),
+	"week":              timeTmpl(1, 0, `week("@1")`, tInt),
+	"week_of_year":      timeTmpl(1, 0, `week("@1")`, tInt),
+	"year_of_week":      timeTmpl(1, 0, `isoyear("@1")`, tInt),
+	"yow":               timeTmpl(1, 0, `isoyear("@1")`, tInt),
+	"day":               timeTmpl(1, 0, `day("@1")`, tInt),
+	"day_of_month":      timeTmpl(1, 0, `day("@1")`, tInt),
+	"day_of_week":       timeTmpl(1, 0, `isodow("@1")`, tInt),
+	"dow":               timeTmpl(1, 0, `isodow("@1")`, tInt),
+	"day_of_year":       timeTmpl(1, 0, `dayofyear("@1")`, tInt),
+	"doy":               timeTmpl(1, 0, `dayofyear("@1")`, tInt),
+	"hour":              timeTmpl(1, 0, `hour("@1")`, tInt),
+	"minute":            timeTmpl(1, 0, `minute("@1")`, tInt),
+	"second":            timeTmpl(1, 0, `second("@1")`, tInt),
+	"millisecond":       timeTmpl(1, 0, `millisecond("@1") % 1000`, tInt),
+	"last_day_of_month": timeTmpl(1, 0, `last_day("@1")`, tDate),
+	"to_milliseconds":   tmpl(1, `CAST(epoch("@1") * 1000 AS BIGINT)`, tInt),
+	"to_days":           interval("to_days"),
+	"to_hours":          interval("to_hours"),
+	"to_minutes":        interval("to_minutes"),
+	"to_seconds":        interval("to_seconds"),
+	"to_months":         interval("to_months"),
+	"to_years":          interval("to_years"),
+	"to_weeks":          interval("to_weeks"),
+	"to_quarters":       interval("to_quarters"),
+	"current_timezone":  tmpl(0, `'UTC'`, tText),
 }
 
 // interval is what the parser makes of INTERVAL '1' DAY.
@@ -71,7 +79,13 @@ func toISO8601(c *call) (operand, error) {
 		return c.template(`strftime("@1", '%Y-%m-%d')`, tText)
 	}
 	c.args[0] = asTime(c.args[0])
-	return c.template(`strftime("@1", '%Y-%m-%dT%H:%M:%S.%gZ')`, tText)
+	switch t := c.args[0].typ; {
+	case t.clock:
+		return operand{}, c.fault("the offset of a time AT TIME ZONE is not kept; convert before AT TIME ZONE, which gives UTC")
+	case t.zoned:
+		return c.template(`strftime("@1", '%Y-%m-%dT%H:%M:%S.%gZ')`, tText)
+	}
+	return c.template(`strftime("@1", '%Y-%m-%dT%H:%M:%S.%g')`, tText)
 }
 
 func fromUnixtime(c *call) (operand, error) {
@@ -82,14 +96,31 @@ func fromUnixtime(c *call) (operand, error) {
 	}
 	if len(c.args) == 2 {
 		text = `timezone("@2", timezone('UTC', ` + text + `))`
+		return c.template(text, clockIn(c.args[1]))
 	}
-	return c.template(text, tTime)
+	return c.template(text, tZoned)
 }
 
 // atTimeZone is t AT TIME ZONE z: the time that clocks in z show. Our t is UTC.
 func atTimeZone(c *call) (operand, error) {
 	c.args[1] = asTime(c.args[1])
-	return c.template(`timezone("@1", timezone('UTC', "@2"))`, tTime)
+	if c.args[1].typ.clock {
+		return operand{}, c.r.fault(c.loc, "a time AT TIME ZONE cannot be brought into another zone")
+	}
+	return c.template(`timezone("@1", timezone('UTC', "@2"))`, clockIn(c.args[0]))
+}
+
+// clockIn is the type of a time that clocks in a zone show.
+func clockIn(zone operand) typ {
+	if z, ok := constText(zone.node); ok && (strings.EqualFold(z, "utc") || strings.EqualFold(z, "z") || strings.EqualFold(z, "gmt")) {
+		return tZoned
+	}
+	return typ{kind: kTime, clock: true}
+}
+
+// otherClock is the error for two times of which one is what clocks elsewhere show.
+func (r *rewriter) otherClock(loc int) error {
+	return r.src.fault(loc, "a time AT TIME ZONE is compared or subtracted with one that is UTC", "leave AT TIME ZONE out here: every time is UTC")
 }
 
 func dateTrunc(c *call) (operand, error) {
@@ -99,7 +130,7 @@ func dateTrunc(c *call) (operand, error) {
 	}
 	date := c.args[1].typ.kind == kDate
 	c.args[1] = asTime(c.args[1])
-	op, err := c.template(`date_trunc('`+u+`', "@2")`, tTime)
+	op, err := c.template(`date_trunc('`+u+`', "@2")`, c.args[1].typ)
 	if date && err == nil {
 		op = operand{node: castNode(op.node, "DATE", false), typ: tDate}
 	}
@@ -113,7 +144,7 @@ func dateAdd(c *call) (operand, error) {
 	}
 	date := c.args[2].typ.kind == kDate
 	c.args[2] = asTime(c.args[2])
-	op, err := c.template(`"@3" + to_`+u+`s(CAST("@2" AS `+intervalArg(u)+`))`, tTime)
+	op, err := c.template(`"@3" + to_`+u+`s(CAST("@2" AS `+intervalArg(u)+`))`, c.args[2].typ)
 	if date && err == nil {
 		op = operand{node: castNode(op.node, "DATE", false), typ: tDate}
 	}
@@ -139,6 +170,9 @@ func dateDiff(c *call) (operand, error) {
 		return operand{}, err
 	}
 	c.args[1], c.args[2] = asTime(c.args[1]), asTime(c.args[2])
+	if c.args[1].typ.clock != c.args[2].typ.clock {
+		return operand{}, c.r.otherClock(c.loc)
+	}
 	return c.template(`date_sub('`+u+`', "@2", "@3")`, tInt)
 }
 
@@ -171,6 +205,9 @@ func parseTime(convert func(string) (string, error)) func(*call) (operand, error
 		text := `strptime("@1", "@2")`
 		if strings.Contains(f, "%z") || strings.Contains(f, "%Z") {
 			text = `timezone('UTC', ` + text + `)`
+		}
+		if c.name == "parse_datetime" {
+			return c.template(text, tZoned)
 		}
 		return c.template(text, tTime)
 	}

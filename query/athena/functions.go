@@ -34,6 +34,7 @@ var (
 	tFloat = typ{kind: kFloat}
 	tBool  = typ{kind: kBool}
 	tTime  = typ{kind: kTime}
+	tZoned = typ{kind: kTime, zoned: true}
 	tDate  = typ{kind: kDate}
 	tJSON  = typ{kind: kJSON}
 )
@@ -192,7 +193,16 @@ var aggregates = map[string]function{
 		}
 		return out, nil
 	}},
-	"avg":             numbers("avg", 1, tFloat),
+	"avg": {min: 1, max: 1, agg: true, build: func(c *call) (operand, error) {
+		c.args[0] = asNumber(c.args[0])
+		t := c.args[0].typ
+		n := c.rename("avg")
+		if t.kind == kDecimal { // Trino's has as many digits as the values
+			out, err := c.r.template(`CAST(round("@1", `+itoa(t.scale)+`) AS DECIMAL(38, `+itoa(t.scale)+`))`, n)
+			return operand{node: out, typ: t}, err
+		}
+		return operand{node: n, typ: tFloat}, nil
+	}},
 	"min":             picks("min", 1),
 	"max":             picks("max", 1),
 	"min_by":          picks("arg_min", 2),
@@ -242,30 +252,42 @@ var aggregates = map[string]function{
 	"array_agg": {min: 1, max: 1, agg: true, build: func(c *call) (operand, error) {
 		return operand{node: c.rename("array_agg"), typ: listOf(c.args[0].typ)}, nil
 	}},
+	"multimap_agg": {min: 2, max: 2, agg: true, build: func(c *call) (operand, error) {
+		m, err := mapOf(c, `map(list_distinct("@1"), list_transform(list_distinct("@1"), lambda "@k": list_filter("@2", lambda "@v", "@n": "@1"["@n"] = "@k")))`)
+		t := listOf(c.args[1].typ)
+		m.typ.elem = &t
+		return m, err
+	}},
 	"map_agg": {min: 2, max: 2, agg: true, build: func(c *call) (operand, error) {
-		if d, _ := c.node["distinct"].(bool); d || len(list(obj(c.node, "order_bys"), "orders")) > 0 {
-			return operand{}, c.fault("DISTINCT and ORDER BY are not supported here")
+		// Of several values for one key Trino keeps any.
+		return mapOf(c, `map(list_distinct("@1"), list_transform(list_distinct("@1"), lambda "@k": "@2"[list_position("@1", "@k")]))`)
+	}},
+}
+
+// mapOf is an aggregate that makes a map of the lists of its arguments, in which
+// they are @1 and @2. A map has no null key.
+func mapOf(c *call, text string) (operand, error) {
+	if d, _ := c.node["distinct"].(bool); d || len(list(obj(c.node, "order_bys"), "orders")) > 0 {
+		return operand{}, c.fault("DISTINCT and ORDER BY are not supported here")
+	}
+	keys := callNode("array_agg", c.args[0].node)
+	vals := callNode("array_agg", c.args[1].node)
+	for _, x := range []node{keys, vals} {
+		k, err := c.r.copy(c.args[0].node)
+		if err != nil {
+			return operand{}, err
 		}
-		// A map has a key once, and no null key; of several values Trino keeps any.
-		keys := callNode("array_agg", c.args[0].node)
-		vals := callNode("array_agg", c.args[1].node)
-		for _, x := range []node{keys, vals} {
-			k, err := c.r.copy(c.args[0].node)
-			if err != nil {
+		test := operatorNode("OPERATOR_IS_NOT_NULL", k)
+		if f := obj(c.node, "filter"); f != nil {
+			if f, err = c.r.copy(f); err != nil {
 				return operand{}, err
 			}
-			test := operatorNode("OPERATOR_IS_NOT_NULL", k)
-			if f := obj(c.node, "filter"); f != nil {
-				if f, err = c.r.copy(f); err != nil {
-					return operand{}, err
-				}
-				test = conjunction("CONJUNCTION_AND", test, f)
-			}
-			x["filter"] = test
+			test = conjunction("CONJUNCTION_AND", test, f)
 		}
-		m, err := c.r.template(`map(list_distinct("@1"), list_transform(list_distinct("@1"), lambda k: "@2"[list_position("@1", k)]))`, keys, vals)
-		return operand{node: m, typ: typ{kind: kMap, elem: &c.args[1].typ}}, err
-	}},
+		x["filter"] = test
+	}
+	m, err := c.r.template(text, keys, vals)
+	return operand{node: m, typ: typ{kind: kMap, elem: &c.args[1].typ}}, err
 }
 
 // windowFunction is a function that may stand before OVER.
@@ -316,6 +338,9 @@ var otherFunctions = map[string]function{
 		if len(c.args) == 3 {
 			e = c.args[2]
 		}
+		results := []operand{c.args[1], e}
+		alike(results)
+		c.args[1], e = results[0], results[1]
 		n := node{"class": "CASE", "type": "CASE_EXPR", "alias": "", "query_location": noLocation,
 			"case_checks": []any{node{"when_expr": c.args[0].node, "then_expr": c.args[1].node}}, "else_expr": e.node}
 		return operand{node: n, typ: commonType([]operand{c.args[1], e})}, nil
@@ -341,6 +366,7 @@ var otherFunctions = map[string]function{
 	"from_base64": {min: 1, max: 1, build: func(c *call) (operand, error) {
 		return operand{node: c.rename("from_base64"), typ: typ{kind: kBlob}}, nil
 	}},
+	"uuid":         tmpl(0, `CAST(uuid() AS VARCHAR)`, tText),
 	"contains":     {min: 2, max: 2, build: contains},
 	"is_subnet_of": {min: 2, max: 2, build: inSubnet},
 	"ip_prefix":    {min: 2, max: 2, build: ipPrefix},

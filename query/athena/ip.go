@@ -98,7 +98,7 @@ func contains(c *call) (operand, error) {
 	if e := l.typ.element(); e.textual() && !c.args[1].typ.textual() && c.args[1].typ.kind != kUnknown {
 		c.args[1].node = castNode(c.args[1].node, "VARCHAR", false)
 	}
-	return c.template(`list_contains("@1", "@2")`, tBool)
+	return c.template(`CASE WHEN NOT list_contains("@1", "@2") AND `+hasNull(`"@1"`)+` THEN NULL ELSE list_contains("@1", "@2") END`, tBool)
 }
 
 func first(s string, _ bool) string { return s }

@@ -15,6 +15,11 @@ import (
 //     table ($EDS_ID, <event-data-store-id>, a bare UUID) become quoted names;
 //   - if(c, a) becomes trino_if(c, a), since DuckDB's IF wants three arguments;
 //   - the types ARRAY(t), ROW(t, …) and MAP(k, v) take DuckDB's spelling;
+//   - listagg(x, s) WITHIN GROUP (ORDER BY y) becomes listagg(x, s ORDER BY y);
+//   - DECIMAL without digits becomes DECIMAL(38, 0), which Trino means by it;
+//   - a name that is given without AS and that DuckDB's parser has as a keyword
+//     (count(*) names, eventname type) is put into quotes;
+//   - the database default is put into quotes;
 //   - first_value(x) IGNORE NULLS OVER becomes first_value(x IGNORE NULLS) OVER.
 //
 // Nothing that is refused later depends on this pass: the guard judges the
@@ -246,13 +251,24 @@ func rewriteTokens(t string, toks []token) []edit {
 	punct := func(i int, c byte) bool {
 		return i >= 0 && i < len(toks) && toks[i].kind == tokPunct && t[toks[i].start] == c
 	}
-	var out []edit
+	var out, within []edit // within: of WITHIN GROUP, each at its place
 	for i := 0; i < len(toks); i++ {
 		k := toks[i]
 		switch {
 		case k.kind == tokTick:
 			name := strings.ReplaceAll(t[k.start+1:k.end-1], "``", "`")
 			out = append(out, edit{k.start, k.end, quoteIdent(name)})
+		case is(i, bareNames...) && (i+1 == len(toks) || punct(i+1, ',') || punct(i+1, ')') || punct(i+1, ';') || is(i+1, "from")) &&
+			(punct(i-1, ')') || punct(i-1, ']') || i > 0 && (toks[i-1].kind == tokQuoted || toks[i-1].kind == tokTick || toks[i-1].kind == tokWord && !is(i-1, beforeNames...))):
+			out = append(out, edit{k.start, k.end, quoteIdent(t[k.start:k.end])})
+		case is(i, "default") && punct(i+1, '.'):
+			out = append(out, edit{k.start, k.end, quoteIdent("default")})
+		case is(i, "decimal") && !punct(i+1, '(') && (is(i-1, "as") || punct(i+1, ',') || punct(i+1, ')')) && !punct(i-1, '.'):
+			out = append(out, edit{k.start, k.end, "decimal(38, 0)"})
+		case is(i, "listagg", "string_agg", "array_agg") && punct(i+1, '('):
+			if end := closing(t, toks, i+1); is(end+1, "within") && is(end+2, "group") && punct(end+3, '(') {
+				within = append(within, edit{toks[end].start, toks[end+3].end, " "})
+			}
 		case is(i, "from", "join"):
 			if n, end := placeholder(t, toks, i+1); n > 0 {
 				start := toks[i+1].start
@@ -266,12 +282,48 @@ func rewriteTokens(t string, toks []token) []edit {
 				out = append(out, edit{toks[i+1].start, toks[i+n].end, text})
 				i += n
 			}
+		case len(within) > 0 && k.start == within[0].start:
+			out = append(out, within[0])
+			within = within[1:]
+			i += 3
 		case punct(i, ')') && is(i+1, "ignore") && is(i+2, "nulls") && is(i+3, "over"):
 			out = append(out, edit{k.start, toks[i+2].end, " IGNORE NULLS)"})
 			i += 2
 		}
 	}
 	return out
+}
+
+// bareNames are words that Trino takes as a name without AS and DuckDB's parser
+// does not, being among its keywords.
+var bareNames = strings.Fields(`access action begin class columns content cost data database day days document domain error event format function functions hour hours
+	index key label language level location match method minute minutes mode month months name names object operator option owner period policy position precision
+	program role rule schema second seconds sequence server session source start statistics storage system tables target temp template temporary text time timestamp
+	transaction type types user value version view week weeks work year years`)
+
+// beforeNames are words after which one of bareNames is a column, or part of the
+// syntax, and no name that is given.
+var beforeNames = strings.Fields(`all and any as asc at between by case cast cross cube current desc distinct double else end_frame escape except exists extract filter first following for from full
+	grouping having in inner intersect interval into is join last lateral left like limit natural not null nulls of offset on only or order outer over partition preceding range recursive
+	right rollup row rows select sets some then ties time timestamp to unbounded union unnest using values when where with within without zone`)
+
+// closing finds the bracket that closes the one at token i, or len(toks).
+func closing(t string, toks []token, i int) int {
+	open := 0
+	for ; i < len(toks); i++ {
+		if toks[i].kind != tokPunct {
+			continue
+		}
+		switch t[toks[i].start] {
+		case '(':
+			open++
+		case ')':
+			if open--; open == 0 {
+				return i
+			}
+		}
+	}
+	return len(toks)
 }
 
 // placeholder recognises, at token i, a table name that is no SQL name: $NAME,

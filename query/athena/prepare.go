@@ -29,6 +29,9 @@ type Options struct {
 	Fields func(kind trailward.Kind) []string
 	// Now is current_timestamp; the zero time means the time of the call.
 	Now time.Time
+	// Matched, if set, names a function of DuckDB, without arguments, that is true
+	// and counts its calls, to count the records that pass the conditions.
+	Matched string
 }
 
 // Scan is one reference to a table.
@@ -37,6 +40,9 @@ type Scan struct {
 	Kind trailward.Kind
 	// Fields is what the query needs of it. It may be empty: count(*).
 	Fields []plan.FieldRef
+	// Counted says that the statement calls Options.Matched for those of its
+	// records that pass the conditions. The others' are for the caller to count.
+	Counted bool
 }
 
 // Column is one column of a query's result.
@@ -52,6 +58,10 @@ type Query struct {
 	tree    string // json_serialize_sql's answer
 	scans   []Scan
 	columns []Column
+	fields  map[trailward.Kind]*fieldSet // those asked for, which do not change
+	// preds are what is known of the records of each scan.
+	preds       [][]plan.Predicate
+	conditional bool // something chooses among the records
 }
 
 // Prepare checks the text and finds its tables and their fields. A fault in
@@ -92,13 +102,14 @@ func Prepare(text string, opts Options) (*Query, error) {
 	if err := g.check(root); err != nil {
 		return nil, err
 	}
-	q := &Query{opts: opts, src: src, tree: tree}
+	q := &Query{opts: opts, src: src, tree: tree, conditional: conditional(root)}
 	r, cols, err := q.rewrite(root, nil)
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range r.scans {
-		q.scans = append(q.scans, Scan{Kind: s.kind, Fields: s.fieldRefs()})
+		q.scans = append(q.scans, Scan{Kind: s.kind, Fields: s.fieldRefs(), Counted: s.counted})
+		q.preds = append(q.preds, s.preds)
 	}
 	for _, c := range cols {
 		q.columns = append(q.columns, Column{c.name, c.typ.planType()})
@@ -129,9 +140,12 @@ func (q *Query) Columns() []Column { return q.columns }
 
 // rewrite runs one pass.
 func (q *Query) rewrite(root node, types []map[string]plan.Type) (*rewriter, []outCol, error) {
-	fields := map[trailward.Kind]*fieldSet{}
+	if q.fields == nil {
+		q.fields = map[trailward.Kind]*fieldSet{}
+	}
+	fields := q.fields
 	r := &rewriter{
-		src: q.src, serialize: q.opts.Serialize, own: q.opts.Tables, now: q.opts.Now, types: types,
+		src: q.src, serialize: q.opts.Serialize, own: q.opts.Tables, now: q.opts.Now, types: types, matched: q.opts.Matched,
 		fields: func(k trailward.Kind) *fieldSet {
 			if s, ok := fields[k]; ok {
 				return s
@@ -148,6 +162,9 @@ func (q *Query) rewrite(root node, types []map[string]plan.Type) (*rewriter, []o
 	}
 	stmt := nodes(root, "statements")[0]
 	cols, err := r.query(obj(stmt, "node"), nil, -1)
+	for _, fn := range r.later {
+		fn()
+	}
 	return r, cols, err
 }
 
@@ -219,9 +236,17 @@ func (q *Query) setColumns(cols []outCol) {
 	q.columns = out
 }
 
+// emitted is emittedFunction, with the function that counts.
+func (q *Query) emitted(name string) string {
+	if name == q.opts.Matched && name != "" {
+		return ""
+	}
+	return emittedFunction(name)
+}
+
 // print turns the rewritten tree into text and judges the text once more.
 func (q *Query) print(root node, r *rewriter) (string, error) {
-	count := &guard{src: q.src, function: emittedFunction, table: func(string) string { return "" }}
+	count := &guard{src: q.src, function: q.emitted, table: func(string) string { return "" }}
 	if err := count.check(root); err != nil {
 		return "", fmt.Errorf("write SQL: %w", err)
 	}
@@ -251,7 +276,7 @@ func (q *Query) print(root node, r *rewriter) (string, error) {
 	for _, s := range r.scans {
 		known[s.name()] = true
 	}
-	g := &guard{src: src, function: emittedFunction, table: func(name string) string {
+	g := &guard{src: src, function: q.emitted, table: func(name string) string {
 		if known[name] {
 			return ""
 		}

@@ -31,6 +31,12 @@ func (r *rewriter) resolve(names []string, keys []key, s *scope, loc int) (opera
 			return operand{}, err
 		}
 		if st == none {
+			// UNNEST(a) AS t(t): t.x is the field x of the column t.
+			if n == 1 && rel.scan == nil && len(names) > 1 {
+				if op, st, _, err = r.pick(rel, in, names, keys, s, loc); st != none || err != nil {
+					return op, err
+				}
+			}
 			return operand{}, r.unknown(names[n:], rel.alias, hint, []*relation{rel}, loc)
 		}
 		return op, nil
@@ -149,6 +155,12 @@ func (r *rewriter) pick(rel *relation, in *scope, names []string, keys []key, s 
 	}
 	op := operand{node: columnNode(rel.alias, m.name), typ: m.typ, label: m.label}
 	if m.col != nil {
+		if p := in.above(rel, m.col); p != nil {
+			rel.scan.used[p.name] = p
+			op, err := r.access(operand{node: columnNode(rel.alias, p.name), typ: rel.scan.typeOf(p)}, nameKeys(m.col.path[len(p.path):]), loc)
+			op.label = m.label
+			return op, st, "", err
+		}
 		rel.scan.used[m.col.name] = m.col
 		if len(keys) > 0 && keys[len(keys)-1].isInt {
 			op.label = ""
@@ -174,6 +186,8 @@ func (r *rewriter) unknown(names []string, table, hint string, rels []*relation,
 		}
 		if n := nearest(name, all); n != "" {
 			hint = "did you mean " + n + "?"
+		} else if loc >= 0 && loc < len(r.src.sql) && r.src.sql[loc] == '"' && len(names) == 1 {
+			hint = "double quotes are for names; text goes into single quotes: '" + name + "'"
 		} else if len(rels) == 0 {
 			hint = "there is no table in FROM"
 		} else if rels[0].scan != nil {
@@ -195,8 +209,10 @@ func (r *rewriter) ambiguous(names []string, rels []*relation, loc int) error {
 func (r *rewriter) special(name string) (node, typ, bool) {
 	t := r.now.UTC()
 	switch name {
-	case "current_timestamp", "localtimestamp":
-		return timeNode(t), typ{kind: kTime}, true
+	case "current_timestamp":
+		return timeNode(t), tZoned, true
+	case "localtimestamp":
+		return timeNode(t), tTime, true
 	case "current_date":
 		return castNode(textNode(t.Format(time.DateOnly)), "DATE", false), typ{kind: kDate}, true
 	case "current_time", "localtime":

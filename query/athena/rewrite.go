@@ -21,8 +21,10 @@ type rewriter struct {
 	now       time.Time
 	types     []map[string]plan.Type // by scan, nil in the first pass
 	scans     []*scan
-	derived   int // relations that were given a name
-	copied    int // nodes that were copied, see maxCopied
+	matched   string   // the function that counts records, see Options
+	later     []func() // what is done when all columns that are used are known
+	derived   int      // relations that were given a name
+	copied    int      // nodes that were copied, see maxCopied
 }
 
 func (r *rewriter) fault(loc int, format string, args ...any) error {
@@ -116,6 +118,7 @@ func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.whole = r.groupedWhole(nodes(n, "group_expressions"), items, s)
 	s.aliases = map[string]operand{}
 	out := make([]outCol, 0, len(items))
 	selected := make([]any, 0, len(items))
@@ -146,11 +149,19 @@ func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
 	for _, k := range []string{"where_clause", "having", "qualify"} {
 		s.grouping = k != "where_clause"
 		if c := obj(n, k); c != nil {
+			whole := s.whole
+			if !s.grouping {
+				s.whole = nil
+			}
 			e, err := r.expr(c, s, loc)
+			s.whole = whole
 			if err != nil {
 				return nil, err
 			}
 			n[k] = e.node
+			if k == "where_clause" {
+				r.narrow(e.node, s)
+			}
 		}
 	}
 	groups, err := r.exprList(nodes(n, "group_expressions"), s, loc)
@@ -159,7 +170,40 @@ func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
 	}
 	n["group_expressions"] = groups
 	s.grouping = false
-	return out, r.modifiers(n, s, loc)
+	if err := r.modifiers(n, s, loc); err != nil {
+		return nil, err
+	}
+	r.countable(n, s)
+	return out, nil
+}
+
+// groupedWhole finds the columns of tables that GROUP BY names and that have
+// fields: a field of one of them is taken out of the group's value, since a
+// column of its own would not be grouped.
+func (r *rewriter) groupedWhole(groups, items []node, s *scope) []groupedColumn {
+	var out []groupedColumn
+	for _, g := range groups {
+		if i, ok := constInt(g); ok && i >= 1 && i <= int64(len(items)) {
+			g = items[i-1]
+		}
+		names := strs(g, "column_names")
+		if str(g, "class") != "COLUMN_REF" || len(names) == 0 {
+			continue
+		}
+		rels := s.rels
+		if rel, in, n := s.relationNamed(names); rel != nil && in == s {
+			rels, names = []*relation{rel}, names[n:]
+		}
+		for _, rel := range rels {
+			if rel.scan == nil {
+				continue
+			}
+			if m, st, _ := rel.lookup(names); st >= other && m.col.typ.kind == kJSON && len(m.col.path) > 0 {
+				out = append(out, groupedColumn{rel, m.col})
+			}
+		}
+	}
+	return out
 }
 
 // modifiers rewrites ORDER BY, LIMIT and OFFSET.
@@ -511,7 +555,24 @@ func (r *rewriter) unnest(n node, s *scope, loc int) (node, error) {
 		return r.unnestRows(n, items[0], cols[0].typ, names, ordinality, s, loc)
 	}
 	if len(items) > 1 && ordinality {
-		return nil, r.fault(loc, "UNNEST of several arrays WITH ORDINALITY is not supported")
+		// One more list: the numbers up to the length of the longest.
+		var all []node
+		for _, x := range items {
+			again, err := r.copy(x)
+			if err != nil {
+				return nil, err
+			}
+			if again, err = r.template(`coalesce(len("@1"), 0)`, again); err != nil {
+				return nil, err
+			}
+			all = append(all, again)
+		}
+		numbers, err := r.template(`range(1, "@1" + 1)`, callNode("greatest", all...))
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, numbers)
+		cols = append(cols, outCol{"ordinality", typ{kind: kInt}})
 	}
 	if len(items) == 1 {
 		obj(n, "function")["children"] = []any{items[0]}

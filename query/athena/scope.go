@@ -39,6 +39,9 @@ type scan struct {
 	fields *fieldSet
 	types  map[string]plan.Type // by FieldRef.Key; nil until the scan is open
 	used   map[string]*column   // by name
+	preds  []plan.Predicate     // that its records must pass to matter
+	// counted says that the statement counts those of its records that pass.
+	counted bool
 }
 
 // scope is where names are looked up: the relations of one FROM, the names of
@@ -54,6 +57,25 @@ type scope struct {
 	// a name that the select list gives goes before one that is no documented
 	// column.
 	grouping bool
+	// whole are the columns by which the SELECT groups that have fields.
+	whole []groupedColumn
+}
+
+// groupedColumn is a column of a table that GROUP BY names.
+type groupedColumn struct {
+	rel *relation
+	col *column
+}
+
+// above finds the column of GROUP BY that another one of the same table is a
+// field of.
+func (s *scope) above(rel *relation, c *column) *column {
+	for _, g := range s.whole {
+		if g.rel == rel && len(c.path) > len(g.col.path) && samePath(c.path[:len(g.col.path)], g.col.path, false) {
+			return g.col
+		}
+	}
+	return nil
 }
 
 // cte finds a WITH name.

@@ -68,8 +68,53 @@ func syntaxError(src *source, root node) error {
 	hint := ""
 	if strings.Contains(msg, `at or near "SELECT"`) || strings.Contains(msg, `at or near "select"`) {
 		hint = "one question holds one statement"
+	} else if off >= 0 {
+		hint = syntaxHint(src.sql, off)
 	}
 	return src.fault(off, msg, hint)
+}
+
+// clauses are the words that begin a clause, or go before one.
+var clauses = []string{"SELECT", "FROM", "WHERE", "GROUP BY", "ORDER BY", "HAVING", "LIMIT", "WITH", "JOIN", "UNION", "BETWEEN", "DISTINCT"}
+
+// syntaxHint says what may have been meant where the parser stopped: a clause
+// that is misspelt, there or just before, or one of two words that is missing.
+func syntaxHint(sql string, off int) string {
+	words := func(s string) []string {
+		return strings.FieldsFunc(s, func(r rune) bool { return !(r == '_' || r >= 0x80 || r < 0x80 && wordPart(byte(r))) })
+	}
+	var last string
+	if w := words(sql[:off]); len(w) > 0 {
+		last = w[len(w)-1]
+	}
+	here := ""
+	if w := words(sql[off:]); len(w) > 0 && strings.HasPrefix(sql[off:], w[0]) {
+		here = w[0]
+	}
+	if strings.EqualFold(last, "ORDER") || strings.EqualFold(last, "GROUP") {
+		return "expected BY"
+	}
+	for _, w := range []string{here, last} {
+		if len(w) < 4 {
+			continue
+		}
+		for _, c := range clauses {
+			if first, _, _ := strings.Cut(c, " "); strings.EqualFold(first, w) {
+				w = ""
+				break
+			}
+		}
+		if n := nearest(strings.ToUpper(w), clauses); w != "" && n != "" {
+			return "did you mean " + n + "?"
+		}
+	}
+	switch {
+	case off >= len(sql):
+		return "the text ends too early"
+	case sql[off] == '(' && last != "":
+		return "expected a comma before " + last + ", or an operator"
+	}
+	return ""
 }
 
 // str gives a member as text, or "".

@@ -1,6 +1,7 @@
 package athena
 
 import (
+	"strconv"
 	"strings"
 
 	"trailward/query/plan"
@@ -35,6 +36,14 @@ const (
 type typ struct {
 	kind kind
 	elem *typ // of kList and kMap, may be nil
+	// scale is how many digits a kDecimal has after the point.
+	scale int
+	// clock says that a kTime is what clocks in another zone show: AT TIME ZONE.
+	// It must not be compared with a time that is UTC.
+	clock bool
+	// zoned says that Athena's type would be timestamp with time zone: its text
+	// ends in the zone, which is UTC.
+	zoned bool
 	// keys gives the records' own spelling of the keys inside a kJSON, by
 	// lower case: Athena's names are lower-case. A key that is not here is
 	// taken as written.
@@ -87,13 +96,16 @@ func castType(t node) typ {
 	case "FLOAT", "DOUBLE":
 		return typ{kind: kFloat}
 	case "DECIMAL":
-		return typ{kind: kDecimal}
+		scale, _ := strconv.Atoi(str(info, "scale"))
+		return typ{kind: kDecimal, scale: scale}
 	case "VARCHAR":
 		return typ{kind: kText}
 	case "BOOLEAN":
 		return typ{kind: kBool}
-	case "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE":
+	case "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS":
 		return typ{kind: kTime}
+	case "TIMESTAMP WITH TIME ZONE":
+		return typ{kind: kTime, zoned: true}
 	case "DATE":
 		return typ{kind: kDate}
 	case "INTERVAL":

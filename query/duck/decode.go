@@ -212,25 +212,82 @@ func (c *column) vector(v duckdb.Vector) vector {
 	return out
 }
 
-// rows turns a chunk into rows; their values do not depend on it any more.
-func (d *decoder) rows(chunk duckdb.DataChunk) [][]any {
+// Limits of what is taken out of DuckDB at once. Its own memory limit does not
+// count these values, which take several times as much room here as there.
+const (
+	batchBytes = 2 << 20 // about what the rows of one batch hold, unless one row has more
+	// MaxRowBytes is the most that the values of one row may take, in bytes.
+	MaxRowBytes = 64 << 20
+)
+
+// rows turns a chunk into rows, which do not depend on it any more, and hands
+// them to emit, not more at a time than batchBytes.
+func (d *decoder) rows(chunk duckdb.DataChunk, emit func([][]any) error) error {
 	n := int(duckdb.DataChunkGetSize(chunk))
-	if n == 0 {
-		return nil
-	}
 	width := len(d.cols)
-	cells := make([]any, n*width)
+	vectors := make([]vector, width)
 	for i := range d.cols {
-		v := d.cols[i].vector(duckdb.DataChunkGetVector(chunk, duckdb.IdxT(i)))
-		for row := range n {
-			cells[row*width+i] = v.value(uint64(row))
+		vectors[i] = d.cols[i].vector(duckdb.DataChunkGetVector(chunk, duckdb.IdxT(i)))
+	}
+	for from := 0; from < n; {
+		bytes, to := 0, from
+		for ; to < n; to++ {
+			size := 0
+			for i := range vectors {
+				size += vectors[i].size(uint64(to))
+			}
+			if size > MaxRowBytes {
+				return &Error{Msg: fmt.Sprintf("a row of the answer takes more than the limit of %d MiB: gather fewer values into one list or text", MaxRowBytes>>20)}
+			}
+			if bytes += size; bytes > batchBytes && to > from {
+				break
+			}
 		}
+		cells := make([]any, (to-from)*width)
+		out := make([][]any, to-from)
+		for row := range out {
+			out[row] = cells[row*width : (row+1)*width : (row+1)*width]
+			for i := range vectors {
+				out[row][i] = vectors[i].value(uint64(from + row))
+			}
+		}
+		if err := emit(out); err != nil {
+			return err
+		}
+		from = to
 	}
-	out := make([][]any, n)
-	for row := range n {
-		out[row] = cells[row*width : (row+1)*width : (row+1)*width]
+	return nil
+}
+
+// size is about how many bytes a value takes once it is taken out.
+func (v *vector) size(row uint64) int {
+	const boxed = 16
+	if !v.mask.valid(row) {
+		return boxed
 	}
-	return out
+	sum := func(offset, length uint64) (n int) {
+		for i := offset; i < offset+length && n <= MaxRowBytes; i++ {
+			for k := range v.children {
+				n += v.children[k].size(i)
+			}
+		}
+		return n
+	}
+	switch v.c.id {
+	case duckdb.TypeVarchar, duckdb.TypeBlob, duckdb.TypeBit:
+		return 2*boxed + len(v.bytes(row))
+	case duckdb.TypeList:
+		e := at[listEntry](v, row)
+		return 3*boxed + sum(e.offset, e.length)
+	case duckdb.TypeMap:
+		e := at[listEntry](v, row)
+		return 3*boxed + 2*sum(e.offset, e.length) // a map has room to spare
+	case duckdb.TypeArray:
+		return 3*boxed + sum(row*v.c.length, v.c.length)
+	case duckdb.TypeStruct, duckdb.TypeUnion:
+		return 3*boxed + 2*sum(row, 1)
+	}
+	return 2 * boxed
 }
 
 func at[T any](v *vector, row uint64) T {

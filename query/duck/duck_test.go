@@ -208,6 +208,9 @@ func TestPutDoesNotCloseOthers(t *testing.T) {
 func TestMoreFiles(t *testing.T) {
 	p := testPool(t, Config{Concurrency: 1})
 	s := acquire(t, p, warmFiles+36)
+	if err := s.Widen(warmFiles + 36); err != nil {
+		t.Fatal(err)
+	}
 	fd := parquet(t, "SELECT 1 AS a")
 	var paths []string
 	for i := range warmFiles + 36 {
@@ -220,12 +223,20 @@ func TestMoreFiles(t *testing.T) {
 	if err != nil || got[0][0] != int64(100) || got[0][1] != int64(99) {
 		t.Errorf("100 files: %v, %v", got, err)
 	}
-	s.Close()
-	_, err = p.Acquire(t.Context(), p.MaxFiles()+1)
+	// What was put onto a slot stays there in a wider instance.
+	if err := s.Widen(warmFiles * 5); err != nil {
+		t.Fatal(err)
+	}
+	got, err = all(t.Context(), s, "SELECT count(*) FROM read_parquet(["+strings.Join(paths, ",")+"])")
+	if err != nil || got[0][0] != int64(100) {
+		t.Errorf("100 files, in a wider instance: %v, %v", got, err)
+	}
+	err = s.Widen(p.MaxFiles() + 1)
 	var many *TooManyFilesError
 	if !errors.As(err, &many) || many.Files != p.MaxFiles()+1 {
-		t.Errorf("Acquire(%d) = %v", p.MaxFiles()+1, err)
+		t.Errorf("Widen(%d) = %v", p.MaxFiles()+1, err)
 	}
+	s.Close()
 }
 
 func TestLockedIn(t *testing.T) {

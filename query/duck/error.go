@@ -41,6 +41,10 @@ func (e *Error) Error() string {
 	return e.Msg
 }
 
+// errInterrupted is what DuckDB says when it stopped early: because it was told
+// to, or because another thread of the query failed.
+var errInterrupted = &Error{Msg: "query was interrupted"}
+
 // fault turns what DuckDB said into one of the errors above; when the context
 // has ended, that is the reason. odd says that the instance must not be used
 // again.
@@ -57,7 +61,7 @@ func classify(typ duckdb.ErrorType, msg string, limit int64) (err error, odd boo
 	case duckdb.ErrorTypeOutOfMemory:
 		return &MemoryError{Limit: limit}, true
 	case duckdb.ErrorTypeInterrupt:
-		return &Error{Msg: "query was interrupted"}, false
+		return errInterrupted, false
 	case duckdb.ErrorTypeFatal, duckdb.ErrorTypeInternal, duckdb.ErrorTypeNullPointer:
 		return &Error{Msg: clean(msg), Internal: true}, true
 	}
@@ -67,7 +71,7 @@ func classify(typ duckdb.ErrorType, msg string, limit int64) (err error, odd boo
 	case strings.HasPrefix(msg, "INTERNAL Error"), strings.HasPrefix(msg, "FATAL Error"), strings.Contains(msg, "database has been invalidated"):
 		return &Error{Msg: clean(msg), Internal: true}, true
 	case strings.HasPrefix(msg, "INTERRUPT Error"):
-		return &Error{Msg: "query was interrupted"}, false
+		return errInterrupted, false
 	case strings.HasPrefix(msg, "IO Error"):
 		// The segments come from memory that we filled: this is never the query.
 		return &Error{Msg: clean(msg), Internal: true}, false

@@ -92,6 +92,9 @@ func (in *instance) lock(texts []TextFunction) error {
 	if err := registerAddress(conn); err != nil {
 		return err
 	}
+	if err := registerMatched(conn, fn); err != nil {
+		return err
+	}
 	if in.texts, err = registerTexts(conn, texts); err != nil {
 		return err
 	}

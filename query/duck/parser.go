@@ -132,13 +132,15 @@ func callText(ctx context.Context, conn duckdb.Connection, sql, arg string) (tex
 		return bad(duckdb.ErrorTypeInternal, "no row")
 	}
 	defer duckdb.DestroyDataChunk(&chunk)
-	rows := dec.rows(chunk)
-	if len(rows) != 1 {
-		return bad(duckdb.ErrorTypeInternal, "no row")
+	ok := false
+	if err := dec.rows(chunk, func(rows [][]any) error {
+		text, ok = rows[0][0].(string)
+		return nil
+	}); err != nil {
+		return "", err, false
 	}
-	s, ok := rows[0][0].(string)
 	if !ok {
 		return bad(duckdb.ErrorTypeInternal, "no text")
 	}
-	return s, nil, false
+	return text, nil, false
 }

@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -101,6 +102,8 @@ type Pool struct {
 
 	sem chan struct{} // one token for each free place
 
+	waiting atomic.Int64
+
 	mu     sync.Mutex
 	free   []*place // as many as sem has tokens, most lately used last
 	closed bool
@@ -155,18 +158,46 @@ func (p *Pool) MaxFiles() int { return p.perPlace }
 // Memory returns the share of one session in bytes.
 func (p *Pool) Memory() int64 { return p.cfg.Memory / int64(p.cfg.Concurrency) }
 
+// Load is what a pool is at.
+type Load struct {
+	Sessions    int // that hold an instance, at most Config.Concurrency
+	Waiting     int // for one
+	Instances   int // of DuckDB that are open, in use or not
+	Descriptors int // of files that idle instances still have, which is 0
+}
+
+// Load says what the pool is at.
+func (p *Pool) Load() Load {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := Load{Sessions: p.cfg.Concurrency - len(p.free), Waiting: int(p.waiting.Load())}
+	l.Instances = l.Sessions
+	for _, pl := range p.free {
+		if pl.inst != nil {
+			l.Instances++
+			for i := range pl.inst.slots {
+				if _, err := unix.FcntlInt(uintptr(pl.inst.base+i), unix.F_GETFD, 0); err == nil {
+					l.Descriptors++
+				}
+			}
+		}
+	}
+	return l
+}
+
 // ErrClosed says that the pool was closed.
 var ErrClosed = errors.New("query engine is closed")
 
-// Acquire waits for a free instance that can read the given number of files
-// and returns a session on it. The session must be closed.
+// Acquire waits for a free instance and returns a session on it, which must be
+// closed. The instance is the one that suits best for the given number of files;
+// it may have room for fewer: see [Session.Widen].
 func (p *Pool) Acquire(ctx context.Context, files int) (*Session, error) {
-	if files > p.perPlace {
-		return nil, &TooManyFilesError{Files: files, Max: p.perPlace}
-	}
+	p.waiting.Add(1)
 	select {
 	case <-p.sem:
+		p.waiting.Add(-1)
 	case <-ctx.Done():
+		p.waiting.Add(-1)
 		return nil, context.Cause(ctx)
 	}
 	pl, err := p.take(files)
@@ -174,12 +205,8 @@ func (p *Pool) Acquire(ctx context.Context, files int) (*Session, error) {
 		p.sem <- struct{}{} // the next who waits finds the pool closed too
 		return nil, err
 	}
-	if pl.inst != nil && pl.inst.slots < files {
-		pl.inst.close()
-		pl.inst = nil
-	}
 	if pl.inst == nil {
-		pl.inst, err = openInstance(pl.base, slotsFor(files, p.perPlace), p.cfg)
+		pl.inst, err = openInstance(pl.base, slotsFor(min(files, warmFiles), p.perPlace), p.cfg)
 		if err != nil {
 			p.release(pl)
 			return nil, err

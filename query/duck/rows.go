@@ -32,7 +32,8 @@ type Rows struct {
 	done    chan struct{} // closed when no DuckDB call is under way any more
 	batches chan [][]any  // closed at the end
 	cols    []Column
-	fail    error // set before batches is closed
+	dec     *decoder // of the rows that are wanted; belongs to run
+	fail    error    // set before batches is closed
 
 	batch [][]any
 	at    int
@@ -156,7 +157,14 @@ func (s *Session) interrupt(r *Rows) (running bool) {
 func (r *Rows) run(sql string) {
 	var once sync.Once
 	ready := func() { once.Do(func() { close(r.ready) }) }
-	err := r.execute(sql, ready)
+	err := r.execute(sql, func(dec *decoder, cols []Column) {
+		r.cols = cols
+		ready()
+		r.dec = dec
+	})
+	if errors.Is(err, errInterrupted) && r.ctx.Err() == nil {
+		err = r.cause(sql)
+	}
 	r.fail = err
 	close(r.done)
 	close(r.batches)
@@ -172,7 +180,30 @@ func (r *Rows) fault(typ duckdb.ErrorType, msg string) error {
 	return err
 }
 
-func (r *Rows) execute(sql string, ready func()) error {
+// maxAgain is how often a statement is run again to learn why it failed.
+const maxAgain = 5
+
+// cause finds the reason of an interrupt that nobody here asked for. When a
+// statement fails on one of its threads, DuckDB (1.5) stops the others before it
+// notes the error, and one of those may be noted first: then the error itself is
+// lost, and only the statement can tell it once more. Its rows are not wanted.
+func (r *Rows) cause(sql string) error {
+	r.dec = nil
+	for range maxAgain {
+		err := r.execute(sql, func(*decoder, []Column) {})
+		if err == nil {
+			return &Error{Msg: "query failed for a reason that did not show a second time: ask again", Internal: true}
+		}
+		if !errors.Is(err, errInterrupted) {
+			return err
+		}
+	}
+	return errInterrupted
+}
+
+// execute runs the statement. begun is called when its columns are known; if it
+// sets r.dec, the rows go to r.batches, else nobody wants them.
+func (r *Rows) execute(sql string, begun func(*decoder, []Column)) error {
 	if r.ctx.Err() != nil {
 		return context.Cause(r.ctx)
 	}
@@ -219,8 +250,7 @@ func (r *Rows) execute(sql string, ready func()) error {
 	if err != nil {
 		return err
 	}
-	r.cols = cols
-	ready()
+	begun(dec, cols)
 	for {
 		if r.ctx.Err() != nil {
 			return context.Cause(r.ctx)
@@ -236,15 +266,23 @@ func (r *Rows) execute(sql string, ready func()) error {
 			}
 			return nil // the end has no chunk either
 		}
-		batch := dec.rows(chunk)
+		n := duckdb.DataChunkGetSize(chunk)
+		if r.dec != nil {
+			err = r.dec.rows(chunk, r.hand)
+		}
 		duckdb.DestroyDataChunk(&chunk)
-		if len(batch) == 0 {
-			return nil
+		if n == 0 || err != nil {
+			return err
 		}
-		select {
-		case r.batches <- batch:
-		case <-r.ctx.Done():
-			return context.Cause(r.ctx)
-		}
+	}
+}
+
+// hand gives a batch to the reader.
+func (r *Rows) hand(batch [][]any) error {
+	select {
+	case r.batches <- batch:
+		return nil
+	case <-r.ctx.Done():
+		return context.Cause(r.ctx)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	duckdb "github.com/duckdb/duckdb-go-bindings"
@@ -33,10 +34,12 @@ type Session struct {
 
 	messages  MessageFunc
 	onRelease []func()
+	matched   atomic.Int64 // rows that MatchedFunction has seen
 
 	mu     sync.Mutex // guards what follows
 	rows   *Rows      // the newest query; nil before the first
 	odd    bool       // the instance must not be used again
+	gone   bool       // there is no instance any more
 	closed bool
 }
 
@@ -49,8 +52,48 @@ func newSession(p *Pool, pl *place) (*Session, error) {
 	return s, nil
 }
 
-// Path returns the name under which SQL reads slot i. Slots count from 0; there
-// are at least as many as Acquire was asked for.
+// Widen gives the session at least as many slots, in another instance if this
+// one has fewer; what was put onto slots stays there. No query may be open.
+func (s *Session) Widen(slots int) error {
+	switch {
+	case slots <= s.inst.slots:
+		return nil
+	case slots > s.pool.perPlace:
+		return &TooManyFilesError{Files: slots, Max: s.pool.perPlace}
+	}
+	s.mu.Lock()
+	r := s.rows
+	s.mu.Unlock()
+	if r != nil {
+		if r.ctx.Err() == nil && !r.ended() {
+			return errors.New("more files are wanted while a query runs")
+		}
+		<-r.done // a closed one ends soon
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	duckdb.Disconnect(&s.conn)
+	s.inst.session.Store(nil)
+	s.inst.close()
+	inst, err := openInstance(s.place.base, slotsFor(slots, s.pool.perPlace), s.pool.cfg)
+	if err == nil && duckdb.Connect(inst.db, &s.conn) == duckdb.StateError {
+		inst.close()
+		err = &Error{Msg: "connect to an instance", Internal: true}
+	}
+	if err != nil {
+		s.gone = true
+		return err
+	}
+	s.inst, s.place.inst, s.slots.max = inst, inst, inst.slots
+	inst.session.Store(s)
+	return nil
+}
+
+// Path returns the name under which SQL reads slot i. Slots count from 0; how
+// many there are is Widen's to say.
 func (s *Session) Path(i int) string { return s.inst.path(i) }
 
 // Put lays a duplicate of descriptor fd onto slot i, in place of what was
@@ -91,7 +134,7 @@ func (s *Session) Query(ctx context.Context, sql string) (*Rows, error) {
 		}
 	}
 	s.mu.Lock()
-	if s.closed {
+	if s.closed || s.gone {
 		s.mu.Unlock()
 		return nil, ErrClosed
 	}
@@ -158,17 +201,21 @@ func (s *Session) Close() {
 
 // finish runs when no DuckDB call is under way for the session.
 func (s *Session) finish() {
-	s.inst.session.Store(nil)
 	s.mu.Lock()
-	duckdb.Disconnect(&s.conn)
-	odd := s.odd
+	odd, gone := s.odd, s.gone
+	if !gone {
+		s.inst.session.Store(nil)
+		duckdb.Disconnect(&s.conn)
+	}
 	s.mu.Unlock()
 	s.slots.clear()
 	for _, fn := range s.onRelease {
 		fn()
 	}
-	if odd {
+	if odd && !gone {
 		s.inst.close()
+	}
+	if odd || gone {
 		s.place.inst = nil
 	}
 	s.pool.release(s.place)

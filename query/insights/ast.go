@@ -20,6 +20,7 @@ type node struct {
 	args  []*node
 	sub   []*command // nInQuery
 	depth int        // height of the tree under it
+	hole  bool       // nString: a placeholder, which somebody was to replace
 }
 
 type nodeOp uint8
@@ -66,6 +67,7 @@ type command struct {
 	keys  []sortItem // sort
 	n     int64      // limit
 	any   bool       // limit any
+	hole  int        // limit: where its placeholder is, plus one
 	parse *parseCmd
 	expr  *node  // unnest, pattern, accum, autoregress, relevantfields
 	into  string // unnest; accum, autoregress, sessionize: the name of the result, "" without one

@@ -3,6 +3,8 @@ package insights
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"trailward/query/plan"
 )
@@ -22,6 +24,7 @@ type compiler struct {
 	limited bool         // a limit bounds the rows
 	keys    map[string]bool
 	bin     *binKey // of the last stats
+	grouped *grouped
 	// patterns is what pattern made, for diff and anomaly; nil before it.
 	patterns *plan.Patterns
 }
@@ -135,8 +138,10 @@ func (c *compiler) order(cmds []*command) error {
 			}
 		case "dedup":
 			for _, next := range cmds[i+1:] {
-				if next.name != "limit" {
-					return errAt(c.src, next.start, "only limit may follow dedup", "%s after dedup", next.name)
+				switch next.name {
+				case "limit", "fields", "display": // the last two change no rows
+				default:
+					return errAt(c.src, next.start, "only limit, fields and display may follow dedup", "%s after dedup", next.name)
 				}
 			}
 		}
@@ -244,16 +249,15 @@ func (c *compiler) command(cmd *command, before, after []*command) error {
 			c.shown = list
 		}
 	case "filter":
-		e, err := c.expr(cmd.cond, c.lookup)
-		if err != nil {
-			return err
-		}
-		c.root = &plan.Filter{In: c.root, Cond: e}
+		return c.filter(cmd)
 	case "stats":
 		return c.stats(cmd)
 	case "sort":
 		return c.sort(cmd)
 	case "limit":
+		if cmd.hole > 0 {
+			c.notice(cmd.hole-1, "a placeholder stands for the number of rows: %d are given", cmd.n)
+		}
 		c.root = &plan.Limit{In: c.root, N: cmd.n, Any: cmd.any}
 		c.limited = true
 	case "dedup":
@@ -278,6 +282,68 @@ func (c *compiler) command(cmd *command, before, after []*command) error {
 		return c.further(cmd, before, after)
 	}
 	return nil
+}
+
+// filter compiles a filter. Behind stats it is over the columns of stats. One
+// that names none of them but fields of the records is published by AWS more than
+// once; CloudWatch runs it, and what it can mean is the records before stats. A
+// comparison by order is none of these: there a name is misspelt.
+func (c *compiler) filter(cmd *command) error {
+	e, err := c.expr(cmd.cond, c.lookup)
+	var u *unknownName
+	if errors.As(err, &u) && c.grouped != nil && !c.limited && !strings.HasPrefix(u.err.Hint, "did you mean") && !staysBehind(cmd.cond) {
+		e, early := c.expr(cmd.cond, c.beforeStats)
+		if early != nil {
+			return err
+		}
+		c.grouped.agg.In = &plan.Filter{In: c.grouped.agg.In, Cond: e}
+		c.notice(cmd.start, "this filter names what stats did not keep: it is applied to the records before stats")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c.root = &plan.Filter{In: c.root, Cond: e}
+	return nil
+}
+
+// staysBehind says whether a filter is no condition on the records before stats:
+// it compares by order, as a condition on what stats counted does, or asks a
+// subquery, which is not compiled twice.
+func staysBehind(n *node) bool {
+	if n.op == nInQuery || n.op == nBinary && (n.text[0] == '<' || n.text[0] == '>') {
+		return true
+	}
+	return slices.ContainsFunc(n.args, staysBehind)
+}
+
+// grouped is the last stats of a pipe: what names meant before it, and its keys.
+type grouped struct {
+	agg   *plan.Aggregate
+	scope *scope
+}
+
+// beforeStats is the lookup of a filter that is applied before the last stats.
+// An aggregate has no meaning there; a key has its own.
+func (c *compiler) beforeStats(n *node) (plan.Expr, error) {
+	if n.op == nCall || n.op == nBinary {
+		if _, ok := c.scope.norm[c.normal(n)]; ok || isAggregate(n.text) {
+			return nil, c.fail(n, "", "%s stands behind stats", shorten(c.title(n)))
+		}
+		return nil, nil
+	}
+	if n.op != nName {
+		return nil, nil
+	}
+	if _, ok := c.scope.find(n.keys, c.place(n)); ok {
+		for _, k := range c.grouped.agg.Keys {
+			if k.Name == strings.Join(n.keys, ".") {
+				return k.Expr, nil
+			}
+		}
+		return nil, c.fail(n, "", "%s stands behind stats", shorten(c.title(n)))
+	}
+	return c.nameIn(c.grouped.scope, n)
 }
 
 // source compiles a SOURCE clause.

@@ -21,6 +21,9 @@ func (c *compiler) expr(n *node, look lookup) (plan.Expr, error) {
 	}
 	switch n.op {
 	case nString:
+		if n.hole {
+			c.notice(n.start, "%s is a placeholder: it is compared as this text", shorten(n.text))
+		}
 		return plan.Lit{Kind: plan.LitText, Text: n.text}, nil
 	case nNumber:
 		return plan.Lit{Kind: plan.LitNumber, Text: n.text, Num: n.num}, nil
@@ -55,14 +58,13 @@ func (c *compiler) expr(n *node, look lookup) (plan.Expr, error) {
 		return plan.Neg{X: args[0], Pos: pos}, nil
 	case nIn:
 		return plan.In{X: args[0], List: args[1:], Pos: pos}, nil
-	case nBinary:
+	default: // nBinary
 		op, ok := map[string]plan.CompareOp{"=": plan.Equal, "!=": plan.NotEqual, "<": plan.Less, "<=": plan.LessEqual, ">": plan.Greater, ">=": plan.GreaterEqual}[n.text]
 		if ok {
 			return plan.Compare{Op: op, L: args[0], R: args[1], Pos: pos}, nil
 		}
 		return plan.Arith{Op: n.text[0], L: args[0], R: args[1], Pos: pos}, nil
 	}
-	return nil, fmt.Errorf("compile expression at %d:%d: not implemented", pos.Line, pos.Col)
 }
 
 func (c *compiler) exprs(ns []*node, look lookup) ([]plan.Expr, error) {

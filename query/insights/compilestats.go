@@ -102,8 +102,9 @@ func (c *compiler) stats(cmd *command) error {
 		ext.In = c.root
 		c.root = ext
 	}
+	before := c.scope
 	c.regroup(next, shown)
-	c.keys, c.bin = keys, bin
+	c.keys, c.bin, c.grouped = keys, bin, &grouped{st.agg, before}
 	return nil
 }
 
@@ -117,7 +118,7 @@ type binKey struct {
 // regroup makes the columns of a new kind of row all that can be seen.
 func (c *compiler) regroup(s *scope, shown []plan.Named) {
 	c.scope, c.shown, c.added, c.display, c.last, c.records, c.limited = s, shown, nil, nil, nil, false, false
-	c.keys, c.bin, c.patterns = nil, nil, nil
+	c.keys, c.bin, c.patterns, c.grouped = nil, nil, nil, nil
 }
 
 // hasAggregate reports whether an expression as written holds an aggregate.

@@ -95,7 +95,13 @@ func TestErrors(t *testing.T) {
 		{"not UTF-8", "filter a = '\xff'", 1, 13, "not valid UTF-8"},
 		{"number too large", "filter a = 1e999", 1, 12, "number 1e999 is out of range"},
 		{"zone", "fields formatDate(@timestamp, '%Y', 'Nowhere')", 1, 37, "unknown time zone"},
-		{"dedup", "dedup a | fields b", 1, 11, "fields after dedup; only limit may follow dedup"},
+		{"dedup", "dedup a | filter b = 1", 1, 11, "filter after dedup; only limit, fields and display may follow dedup"},
+		{"filter that mixes both sides of stats", "stats count(*) as total by a | filter total > 3 and service = 'x'", 1, 53, `unknown field "service" after stats; after stats only its columns exist: a, total`},
+		{"a count of another name", "stats count(*) as c by a | filter total > 3", 1, 35, `unknown field "total" after stats; after stats only its columns exist: a, c`},
+		{"filter behind a limit", "stats count(*) as total by a | limit 3 | filter service = 'x'", 1, 49, `unknown field "service" after stats`},
+		{"filter behind two stats", "stats count(*) as total by a | stats max(total) as m | filter a = 'x'", 1, 63, `unknown field "a" after stats`},
+		{"half a placeholder", "filter a = <b", 1, 12, "expected a field, a value or a function"},
+		{"a tag is no placeholder", "filter a = <1>", 1, 12, "expected a field, a value or a function"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Compile(c.query, options)

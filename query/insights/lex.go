@@ -56,7 +56,8 @@ func placeAt(src string, off int) plan.Pos {
 	return plan.Pos{Line: line, Col: 1 + utf8.RuneCountInString(src[bol:off])}
 }
 
-// skip passes white space and comments. An escaped line end (\n written as two
+// skip passes white space and comments: # to the end of the line, and // behind
+// white space, which published queries have. An escaped line end (\n written as two
 // characters, as it comes out of JSON that was escaped twice) counts as white
 // space.
 func (l *lexer) skip() {
@@ -64,7 +65,7 @@ func (l *lexer) skip() {
 		switch c := l.src[l.pos]; {
 		case c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v':
 			l.pos++
-		case c == '#':
+		case c == '#', c == '/' && strings.HasPrefix(l.src[l.pos:], "//") && (l.pos == 0 || strings.IndexByte(" \t\n", l.src[l.pos-1]) >= 0):
 			if i := strings.IndexByte(l.src[l.pos:], '\n'); i >= 0 {
 				l.pos += i
 			} else {
@@ -127,7 +128,7 @@ func (l *lexer) next() (token, error) {
 		t.kind = tOp
 		if len(l.src)-l.pos >= 2 {
 			switch two := l.src[l.pos : l.pos+2]; two {
-			case "!=", "<=", ">=", "=~", "==", "<>":
+			case "!=", "<=", ">=", "=~", "~=", "==", "<>":
 				t.text = two
 				l.pos += 2
 				t.end = l.pos

@@ -274,6 +274,13 @@ func (p *parser) limit(c *command) (err error) {
 	if c.any, err = p.acceptWord("any"); err != nil {
 		return err
 	}
+	if n := placeholder(p.src[p.tok.start:]); n > 0 {
+		c.hole = p.tok.start + 1
+		p.lexer.pos = p.tok.start + n
+		p.tok.end = p.lexer.pos
+		c.n = DefaultRows
+		return p.advance()
+	}
 	if p.tok.kind != tNumber || p.tok.num != float64(int64(p.tok.num)) || p.tok.num < 1 || p.tok.num > MaxRows {
 		return p.fail("expected a whole number from 1 to 100000", "unexpected %s after limit", p.found())
 	}

@@ -2,6 +2,7 @@ package insights
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"trailward/query/plan"
@@ -176,7 +177,7 @@ func (p *parser) comparison() (*node, error) {
 				op = "!="
 			}
 			return p.mk(nBinary, start, op, l, r)
-		case "=~":
+		case "=~", "~=": // the second is in published queries
 			return p.like(start, l)
 		}
 		return l, nil
@@ -422,6 +423,25 @@ func (p *parser) postfix() (*node, error) {
 	return x, nil
 }
 
+// placeholder gives the length of a place that somebody was to fill in, at the
+// beginning of s: {{name}} as saved queries have it, ${name} or <name>.
+func placeholder(s string) int {
+	for _, mark := range [][2]string{{"{{", "}}"}, {"${", "}"}, {"<", ">"}} {
+		if !strings.HasPrefix(s, mark[0]) {
+			continue
+		}
+		i := strings.Index(s, mark[1])
+		if i <= len(mark[0]) || i > maxPlaceholder || strings.ContainsAny(s[len(mark[0]):i], "<{|=\n\"'") || mark[0] == "<" && !isIdentStart(rune(s[1])) {
+			return 0
+		}
+		return i + len(mark[1])
+	}
+	return 0
+}
+
+// maxPlaceholder is the length of the longest one, in bytes.
+const maxPlaceholder = 100
+
 func (p *parser) primary() (*node, error) {
 	t := p.tok
 	leaf := func(op nodeOp) (*node, error) {
@@ -429,6 +449,15 @@ func (p *parser) primary() (*node, error) {
 			return nil, err
 		}
 		return &node{op: op, start: t.start, end: t.end, text: t.text, keys: t.keys, quote: t.quoted, num: t.num, span: t.period}, nil
+	}
+	if n := placeholder(p.src[t.start:]); n > 0 && (t.kind == tOp || t.kind == tIdent) {
+		t.text, t.end = p.src[t.start:t.start+n], t.start+n
+		p.lexer.pos = t.end
+		x, err := leaf(nString)
+		if err == nil {
+			x.hole = true
+		}
+		return x, err
 	}
 	switch t.kind {
 	case tString:
@@ -470,6 +499,25 @@ func (p *parser) primary() (*node, error) {
 	return nil, p.fail("expected a field, a value or a function", "unexpected %s", p.found())
 }
 
+// argument reads an argument of a function; one that takes a period takes "5
+// min", with a blank, too.
+func (p *parser) argument(fn string) (*node, error) {
+	if p.tok.kind == tNumber && (fn == "bin" || fn == "datefloor" || fn == "dateceil" || fn == "rate") {
+		t, ahead := p.tok, *p
+		n, err := strconv.ParseInt(t.text, 10, 64)
+		if err == nil && n >= 1 && n <= maxPeriod && ahead.advance() == nil && ahead.tok.kind == tIdent && !ahead.tok.quoted {
+			if u, ok := units[strings.ToLower(ahead.tok.text)]; ok {
+				*p = ahead
+				if err := p.advance(); err != nil {
+					return nil, err
+				}
+				return &node{op: nDuration, start: t.start, end: p.last, span: plan.Period{N: n, Unit: u}}, nil
+			}
+		}
+	}
+	return p.expr()
+}
+
 // call reads the arguments of a function whose name was read and whose
 // opening parenthesis is next.
 func (p *parser) call(name *node) (*node, error) {
@@ -507,7 +555,7 @@ func (p *parser) call(name *node) (*node, error) {
 			args = append(args, &node{op: nStar, start: start, end: p.last, text: "*"})
 			continue
 		}
-		x, err := p.expr()
+		x, err := p.argument(fn)
 		if err != nil {
 			return nil, err
 		}

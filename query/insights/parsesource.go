@@ -106,6 +106,9 @@ func (p *parser) logGroups(s *source) error {
 	if err := p.expectOp("(", "after logGroups"); err != nil {
 		return err
 	}
+	if ok, err := p.acceptOp(")"); ok || err != nil {
+		return err // all of them
+	}
 	for {
 		at, name := p.tok.start, strings.ToLower(p.tok.text)
 		if p.tok.kind != tIdent || !slices.Contains([]string{"nameprefix", "accountidentifier", "class", "loggroupclass"}, name) {

@@ -37,8 +37,6 @@ func sharedData(t *testing.T) string {
 var unsupported = map[string]string{
 	"ins-55ab4aedea": "sort and limit before stats, which AWS documents as an error",
 	"ins-db0d92a27c": "sort before stats, which AWS documents as an error",
-	"ins-1faa03427e": "filters on a field that stats did not keep, which AWS documents as an error",
-	"ins-7df6cf72ca": "filters on a field that stats did not keep, which AWS documents as an error",
 	"ins-1ec258a92c": "broken text: HitCountby, interfaceId*=",
 }
 

@@ -83,7 +83,8 @@ func (t *Tables) file(name string) string {
 	return folder + "/" + hex.EncodeToString(sum[:16]) + suffix
 }
 
-func checkName(name string) error {
+// CheckName says what is wrong with a table's name.
+func CheckName(name string) error {
 	if len(name) > MaxName || !names.MatchString(name) {
 		return fmt.Errorf("lookup table %.40q: a name has 1 to %d letters, digits, dashes and underscores", name, MaxName)
 	}
@@ -123,7 +124,7 @@ func parse(data []byte) (insights.Table, error) {
 
 // Put makes a table, or replaces it.
 func (t *Tables) Put(name string, r io.Reader) (Info, error) {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return Info{}, err
 	}
 	data, err := io.ReadAll(io.LimitReader(r, MaxBytes+1))
@@ -207,7 +208,7 @@ func (t *Tables) read(file string) (info Info, data []byte, err error) {
 // Lookup gives the table of a name; ok is false if there is none. It is an
 // insights.LookupFunc.
 func (t *Tables) Lookup(name string) (table insights.Table, ok bool, err error) {
-	if checkName(name) != nil {
+	if CheckName(name) != nil {
 		return table, false, nil
 	}
 	file := t.file(name)

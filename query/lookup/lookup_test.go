@@ -172,3 +172,32 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestRewrap: after a rotation the tables open with the new key alone.
+func TestRewrap(t *testing.T) {
+	dir := t.TempDir()
+	tables := open(t, dir)
+	if _, err := tables.Put("users", strings.NewReader("id,name\n1,a\n")); err != nil {
+		t.Fatal(err)
+	}
+	old := tables.sealer.Provider().ID()
+	keys, err := seal.RotateKeyFile(filepath.Join(dir, "k"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables.Use(keys)
+	if uses, err := tables.KeyUses(); err != nil || uses[old] != 1 || len(uses) != 1 {
+		t.Errorf("KeyUses() before = %v, %v, want one table under %s", uses, err, old)
+	}
+	for range 2 { // the second finds nothing to do
+		if err := tables.Rewrap(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if uses, err := tables.KeyUses(); err != nil || uses[keys.ID()] != 1 || len(uses) != 1 {
+		t.Errorf("KeyUses() after = %v, %v, want one table under %s", uses, err, keys.ID())
+	}
+	if list, err := tables.List(); err != nil || len(list) != 1 || list[0].Rows != 1 {
+		t.Errorf("List() = %v, %v, want the table", list, err)
+	}
+}

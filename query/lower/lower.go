@@ -43,7 +43,7 @@ const MaxPrepared = maxMasks
 // fields that the answer depends on. The error is a *plan.Error when the query
 // asks for what its columns' types do not allow, or what the dialect cannot say.
 func Lower(q *plan.Query, open plan.OpenFunc, d Dialect) (*Statement, error) {
-	l := &lowerer{d: d, open: open, live: liveness(q), branch: newBranch()}
+	l := &lowerer{d: d, open: open, live: liveness(q), branch: newBranch(), counted: counted(q), matched: q.Matched}
 	// The nodes above Patterns go into a second statement.
 	var above []plan.Node
 	for n := q.Root; n != nil; n = n.Input() {
@@ -76,7 +76,7 @@ func (l *lowerer) finish(q *plan.Query, last plan.Node) (*Statement, error) {
 	if merged {
 		n = limit.N
 		l.unordered = limit.Any
-	} else if err := l.node(last); err != nil {
+	} else if err := l.nodeAndCount(last); err != nil {
 		return nil, err
 	}
 	return l.output(q, n)
@@ -89,6 +89,9 @@ type lowerer struct {
 	live live
 	ctes []string
 	n    int // names given
+	// counted is the node whose rows are counted by the function matched.
+	counted plan.Node
+	matched string
 	branch
 }
 
@@ -198,7 +201,16 @@ func (l *lowerer) tree(n plan.Node) error {
 	if err := l.tree(n.Input()); err != nil {
 		return err
 	}
-	return l.node(n)
+	return l.nodeAndCount(n)
+}
+
+// nodeAndCount adds the step of a node, and counts its rows if these are the
+// records that match.
+func (l *lowerer) nodeAndCount(n plan.Node) error {
+	if err := l.node(n); err != nil || n != l.counted {
+		return err
+	}
+	return l.count(l.matched)
 }
 
 // side lowers a tree beside the present one, which stays.

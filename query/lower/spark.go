@@ -14,7 +14,7 @@ import (
 // prints.
 var Spark Dialect = spark{}
 
-type spark struct{}
+type spark struct{ elsewhere }
 
 func (spark) Name() string             { return "Spark" }
 func (spark) Ident(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
@@ -64,8 +64,6 @@ func (spark) Type(t plan.Type) string {
 	return "STRING"
 }
 
-func (spark) With(name, sel string, _ bool) string { return name + " AS (" + sel + ")" }
-
 func (spark) Unnest(from string, lists, names []string) string {
 	if len(lists) == 1 {
 		return "SELECT *, explode(" + lists[0] + ") AS " + names[0] + " FROM " + from
@@ -81,10 +79,6 @@ func (d spark) Table(json string, names []string) string {
 	return "SELECT " + strings.Join(cols, ", ") + " FROM (SELECT explode(from_json(" + d.Text(json) + ", 'array<array<string>>')) AS `r`) AS `j`"
 }
 
-func (spark) Join(left, right, on string, outer, asOf bool) (string, bool) {
-	return joined(left, right, on, outer, asOf), !asOf
-}
-
 var sparkOps = map[Op]string{
 	opNumber: "try_cast($1 AS DOUBLE)",
 	// Java's numbers may end in d or f.
@@ -96,7 +90,6 @@ var sparkOps = map[Op]string{
 	opTimeText:      "date_format($1, 'yyyy-MM-dd HH:mm:ss.SSS')",
 	opMillis:        "unix_millis($1)",
 	opFromMillis:    "timestamp_millis(try_cast($1 AS BIGINT))",
-	opTimeLit:       "TIMESTAMP $1",
 	opFloorFixed:    "timestamp_millis(CAST(floor((unix_millis($1) - $3) / $2) AS BIGINT) * $2 + $3)",
 	opFloorMonths:   "CAST(add_months(DATE '1970-01-01', CAST(floor(months_between(date_trunc('MONTH', $1), DATE '1970-01-01') / $2) * $2 AS INT)) AS TIMESTAMP)",
 	opAddMillis:     "timestampadd(MILLISECOND, $2, $1)",
@@ -109,13 +102,6 @@ var sparkOps = map[Op]string{
 	opConcat:        "concat_ws('', $*)",
 	opLength:        "char_length($1)",
 	opBytes:         "octet_length($1)",
-	opUpper:         "upper($1)",
-	opLower:         "lower($1)",
-	opTrim:          "trim(BOTH $2 FROM $1)",
-	opLtrim:         "trim(LEADING $2 FROM $1)",
-	opRtrim:         "trim(TRAILING $2 FROM $1)",
-	opReplace:       "replace($1, $2, coalesce($3, ''))",
-	opURLEncode:     "url_encode($1)",
 	opBase64Encode:  "base64(encode($1, 'UTF-8'))",
 	opBase64Decode:  "decode(try_to_binary($1, 'base64'), 'UTF-8')",
 	opSplit:         `split($1, concat(r'\Q', $2, r'\E'))`,
@@ -143,15 +129,10 @@ var sparkOps = map[Op]string{
 		"CAST(split_part($1, '.', 2) AS BIGINT) * 65536 + CAST(split_part($1, '.', 3) AS BIGINT) * 256 + CAST(split_part($1, '.', 4) AS BIGINT) END",
 	opNatural: `CASE WHEN $1 RLIKE '[0-9]' THEN array_join(transform(regexp_extract_all($1, '([0-9]+|[^0-9]+)', 1), ` +
 		`r -> CASE WHEN substr(r, 1, 1) BETWEEN '0' AND '9' THEN concat('0', lpad(CAST(length(r) AS STRING), 8, '0'), r) ELSE r END), '') ELSE $1 END`,
-	opLastValue:     "last_value($1, true)",
-	opFail:          "CASE WHEN $1 THEN raise_error($2) ELSE $3 END",
-	opCountDistinct: "count(DISTINCT $1)",
-	opStddev:        "stddev_pop($1)",
-	opVariance:      "var_pop($1)",
-	opQuantile:      "percentile($1, $2)",
-	opArgMin:        "min_by($1, $2) FILTER (WHERE $1 IS NOT NULL)",
-	opArgMax:        "max_by($1, $2) FILTER (WHERE $1 IS NOT NULL)",
-	opValues:        "array_sort(collect_set($1))",
+	opLastValue: "last_value($1, true)",
+	opFail:      "CASE WHEN $1 THEN raise_error($2) ELSE $3 END",
+	opQuantile:  "percentile($1, $2)",
+	opValues:    "array_sort(collect_set($1))",
 }
 
 func (d spark) Op(op Op, args []string) (string, bool) {
@@ -168,33 +149,15 @@ func (d spark) Op(op Op, args []string) (string, bool) {
 			return args[0], true
 		}
 		return string(op) + "(" + strings.Join(args, ", ") + ")", true
-	case opCapture: // each group is extracted by itself
-		return args[0], true
 	case opCaptured:
 		re := d.Text(args[3])
 		return "CASE WHEN " + args[2] + " RLIKE " + re + " THEN regexp_extract(" + args[2] + ", " + re + ", " + args[1] + ") END", true
-	case opSubstr:
-		s := "substring(" + args[0] + ", (" + args[1] + ") + 1"
-		if len(args) > 2 {
-			s += ", " + args[2]
-		}
-		return s + ")", true
 	case opJSONPath:
-		path := "$"
-		for _, k := range args[1:] {
-			if n, ok := elementNumber(k); ok && n == k {
-				path += "[" + k + "]"
-			} else if strings.ContainsAny(k, "'[]") {
-				return "", false // its paths have no way to quote these
-			} else {
-				path += "['" + k + "']"
-			}
+		if strings.ContainsAny(strings.Join(args[1:], ""), "'[]") {
+			return "", false // its paths have no way to quote these
 		}
+		path := jsonPath(args[1:], func(k string) string { return "['" + k + "']" })
 		return "get_json_object(" + args[0] + ", " + d.Text(path) + ")", true
 	}
-	t, ok := sparkOps[op]
-	if !ok {
-		return "", false
-	}
-	return expand(t, args), true
+	return d.say(sparkOps, op, args)
 }

@@ -12,7 +12,7 @@ import (
 // logfmt, csv, topk, histogram, regexReplace, masks) is an error that says so.
 var Trino Dialect = trino{}
 
-type trino struct{}
+type trino struct{ elsewhere }
 
 func (trino) Name() string             { return "Trino" }
 func (trino) Ident(name string) string { return doubleQuote(name) }
@@ -34,18 +34,12 @@ func (trino) Type(t plan.Type) string {
 	return "VARCHAR"
 }
 
-func (trino) With(name, sel string, _ bool) string { return name + " AS (" + sel + ")" }
-
 func (d trino) Table(json string, names []string) string {
 	cols := make([]string, len(names))
 	for i, n := range names {
 		cols[i] = `element_at("r", ` + strconv.Itoa(i+1) + ") AS " + n
 	}
 	return "SELECT " + strings.Join(cols, ", ") + " FROM UNNEST(CAST(json_parse(" + d.Text(json) + `) AS ARRAY(ARRAY(VARCHAR)))) AS "j"("r")`
-}
-
-func (trino) Join(left, right, on string, outer, asOf bool) (string, bool) {
-	return joined(left, right, on, outer, asOf), !asOf
 }
 
 func (trino) Unnest(from string, lists, names []string) string {
@@ -67,7 +61,6 @@ var trinoOps = map[Op]string{
 	opTimeText:      "format_datetime($1, 'yyyy-MM-dd HH:mm:ss.SSS')",
 	opMillis:        "date_diff('millisecond', " + trinoEpoch + ", $1)",
 	opFromMillis:    "TRY(date_add('millisecond', TRY_CAST(truncate($1) AS BIGINT), " + trinoEpoch + "))",
-	opTimeLit:       "TIMESTAMP $1",
 	opFloorFixed:    "date_add('millisecond', CAST(floor((date_diff('millisecond', " + trinoEpoch + ", $1) - $3) / 1e0 / $2) AS BIGINT) * $2 + $3, " + trinoEpoch + ")",
 	opFloorMonths:   "date_add('month', CAST(floor(date_diff('month', " + trinoEpoch + ", $1) / 1e0 / $2) AS BIGINT) * $2, " + trinoEpoch + ")",
 	opAddMillis:     "TRY(date_add('millisecond', $2, $1))",
@@ -79,13 +72,6 @@ var trinoOps = map[Op]string{
 	opMatchesOrNull: "CASE WHEN regexp_like($1, $2) THEN regexp_extract_all($1, $2, $3) ELSE ARRAY[CAST(NULL AS VARCHAR)] END",
 	opLength:        "length($1)",
 	opBytes:         "length(to_utf8($1))",
-	opUpper:         "upper($1)",
-	opLower:         "lower($1)",
-	opTrim:          "trim(BOTH $2 FROM $1)",
-	opLtrim:         "trim(LEADING $2 FROM $1)",
-	opRtrim:         "trim(TRAILING $2 FROM $1)",
-	opReplace:       "replace($1, $2, coalesce($3, ''))",
-	opURLEncode:     "url_encode($1)",
 	opURLDecode:     "TRY(url_decode($1))",
 	opBase64Encode:  "to_base64(to_utf8($1))",
 	opBase64Decode:  "TRY(from_utf8(from_base64($1)))",
@@ -118,15 +104,10 @@ var trinoOps = map[Op]string{
 		"CAST(split_part($1, '.', 2) AS BIGINT) * 65536 + CAST(split_part($1, '.', 3) AS BIGINT) * 256 + CAST(split_part($1, '.', 4) AS BIGINT) END",
 	opNatural: `CASE WHEN regexp_like($1, '[0-9]') THEN array_join(transform(regexp_extract_all($1, '[0-9]+|[^0-9]+'), ` +
 		`r -> CASE WHEN substr(r, 1, 1) BETWEEN '0' AND '9' THEN '0' || lpad(CAST(length(r) AS VARCHAR), 8, '0') || r ELSE r END), '') ELSE $1 END`,
-	opLastValue:     "last_value($1) IGNORE NULLS",
-	opCountDistinct: "count(DISTINCT $1)",
-	opStddev:        "stddev_pop($1)",
-	opVariance:      "var_pop($1)",
-	opQuantile:      "approx_percentile($1, $2)",
-	opArgMin:        "min_by($1, $2) FILTER (WHERE $1 IS NOT NULL)",
-	opArgMax:        "max_by($1, $2) FILTER (WHERE $1 IS NOT NULL)",
-	opFirst:         "element_at(array_agg($1 ORDER BY $2) FILTER (WHERE $1 IS NOT NULL), 1)",
-	opValues:        "array_sort(array_agg(DISTINCT $1) FILTER (WHERE $1 IS NOT NULL))",
+	opLastValue: "last_value($1) IGNORE NULLS",
+	opQuantile:  "approx_percentile($1, $2)",
+	opFirst:     "element_at(array_agg($1 ORDER BY $2) FILTER (WHERE $1 IS NOT NULL), 1)",
+	opValues:    "array_sort(array_agg(DISTINCT $1) FILTER (WHERE $1 IS NOT NULL))",
 }
 
 func (d trino) Op(op Op, args []string) (string, bool) {
@@ -143,8 +124,6 @@ func (d trino) Op(op Op, args []string) (string, bool) {
 		return "sequence(" + args[0] + ", " + args[1] + ", INTERVAL '" + strconv.FormatFloat(float64(n)/1000, 'f', -1, 64) + "' SECOND)", true
 	case opFail:
 		return "CASE WHEN " + args[0] + " THEN CAST(fail(" + d.Text(args[1]) + ") AS ARRAY(TIMESTAMP(6))) ELSE " + args[2] + " END", true
-	case opCapture: // each group is extracted by itself
-		return args[0], true
 	case opCaptured:
 		return "regexp_extract(" + args[2] + ", " + d.Text(args[3]) + ", " + args[1] + ")", true
 	case opConcat:
@@ -153,27 +132,10 @@ func (d trino) Op(op Op, args []string) (string, bool) {
 			parts[i] = "coalesce(" + a + ", '')"
 		}
 		return "(" + strings.Join(parts, " || ") + ")", true
-	case opSubstr:
-		s := "substr(" + args[0] + ", (" + args[1] + ") + 1"
-		if len(args) > 2 {
-			s += ", " + args[2]
-		}
-		return s + ")", true
 	case opJSONPath:
 		esc := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
-		path := "$"
-		for _, k := range args[1:] {
-			if n, ok := elementNumber(k); ok && n == k {
-				path += "[" + k + "]"
-			} else {
-				path += `["` + esc.Replace(k) + `"]`
-			}
-		}
+		path := jsonPath(args[1:], func(k string) string { return `["` + esc.Replace(k) + `"]` })
 		return "element_at(transform(ARRAY[json_extract(" + args[0] + ", " + d.Text(path) + ")], j -> " + jsonText + "), 1)", true
 	}
-	t, ok := trinoOps[op]
-	if !ok {
-		return "", false
-	}
-	return expand(t, args), true
+	return d.say(trinoOps, op, args)
 }

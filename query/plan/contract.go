@@ -29,13 +29,17 @@ type FieldRef struct{ Keys []string }
 // Key returns the reference as one string in the escaped form of
 // trailward.JoinPath, fit to be a map key.
 func (f FieldRef) Key() string {
-	esc := strings.NewReplacer(`\`, `\\`, `.`, `\.`)
+	if len(f.Keys) == 1 && !strings.ContainsAny(f.Keys[0], `.\`) {
+		return f.Keys[0]
+	}
 	out := make([]string, len(f.Keys))
 	for i, k := range f.Keys {
-		out[i] = esc.Replace(k)
+		out[i] = escapeKey.Replace(k)
 	}
 	return strings.Join(out, ".")
 }
+
+var escapeKey = strings.NewReplacer(`\`, `\\`, `.`, `\.`)
 
 // Column is one column of a [Relation]: the identifier that names it there
 // (not yet quoted) and its type.

@@ -360,6 +360,10 @@ type Query struct {
 	// zero leaves a side open.
 	Start, End time.Time
 	Notices    []Notice
+	// Matched, if set, names a function of the engine, without arguments, that is
+	// true and counts its calls: the lowering lets the records that pass the
+	// query's conditions go by it.
+	Matched string
 }
 
 // Notice is something in a query's text that was accepted but does not do what

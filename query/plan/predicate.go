@@ -1,5 +1,12 @@
 package plan
 
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
 // AtomOp is the test of an [Atom].
 type AtomOp uint8
 
@@ -10,7 +17,22 @@ const (
 	AtomMatch                  // the field's text has a match of the RE2 expression Values[0]
 	AtomSubnet                 // the field's text is an IP address in the CIDR block Values[0]
 	AtomPresent                // the field has a value
+	AtomSpan                   // the field's time, or the time that its text is, lies in Span
 )
+
+// Span is a span of time in microseconds since the Unix epoch, both ends
+// included.
+type Span struct{ From, To int64 }
+
+// Everything is the span that all times lie in.
+var Everything = Span{math.MinInt64, math.MaxInt64}
+
+// Meet returns what both spans have in common; From is after To when that is
+// nothing.
+func (s Span) Meet(o Span) Span { return Span{max(s.From, o.From), min(s.To, o.To)} }
+
+// Join returns the shortest span that holds both.
+func (s Span) Join(o Span) Span { return Span{min(s.From, o.From), max(s.To, o.To)} }
 
 // Atom is one test of one field against constants.
 type Atom struct {
@@ -21,6 +43,10 @@ type Atom struct {
 	// number passes however it is written (200, 2e2, 200.0), so its Values are
 	// only the usual ways.
 	Exact bool
+	// Cast is true when an AtomEqual is of the number that a cast makes of the
+	// text, however that is written or rounded; then Values is that number.
+	Cast bool
+	Span Span
 }
 
 // Predicate is a condition that every row of the answer's records passes: at
@@ -158,6 +184,9 @@ func atom(e Expr, cols map[int]Expr) (Atom, bool) {
 	}
 	switch e := e.(type) {
 	case Compare:
+		if a, ok := moment(e, field); ok {
+			return a, true
+		}
 		if e.Op != Equal {
 			break
 		}
@@ -222,6 +251,55 @@ func atom(e Expr, cols map[int]Expr) (Atom, bool) {
 		}
 	}
 	return Atom{}, false
+}
+
+// moment says a comparison of the event time with a constant.
+func moment(e Compare, field func(Expr) (FieldRef, bool)) (a Atom, ok bool) {
+	x, l, op := e.L, e.R, e.Op
+	if _, isLit := x.(Lit); isLit {
+		x, l = l, x
+		op = map[CompareOp]CompareOp{Equal: Equal, Less: Greater, LessEqual: GreaterEqual, Greater: Less, GreaterEqual: LessEqual, NotEqual: NotEqual}[op]
+	}
+	lit, isLit := l.(Lit)
+	ref, isField := field(x)
+	if !isLit || !isField || ref.Key() != "@timestamp" {
+		return a, false
+	}
+	// Where exactly the bound lies is the lowering's to say: a little more room
+	// than there is costs nothing.
+	var at, room int64
+	text := lit.Text
+	num, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	switch {
+	case lit.Kind == LitNumber, lit.Kind == LitText && err == nil:
+		if lit.Kind == LitNumber {
+			num = lit.Num
+		}
+		if math.Abs(num) > 1e14 {
+			return a, false
+		}
+		at, room = int64(num*1000), 10_000
+	case lit.Kind == LitText && len(text) >= len(time.DateOnly):
+		day, err := time.Parse(time.DateOnly, text[:len(time.DateOnly)])
+		if err != nil {
+			return a, false
+		}
+		at, room = day.UnixMicro(), 48*time.Hour.Microseconds() // the time of day, and a zone
+	default:
+		return a, false
+	}
+	span := Everything
+	switch op {
+	case Equal:
+		span = Span{at - room, at + room}
+	case Greater, GreaterEqual:
+		span.From = at - room
+	case Less, LessEqual:
+		span.To = at + room
+	default:
+		return a, false
+	}
+	return Atom{Field: ref, Op: AtomSpan, Span: span}, true
 }
 
 // Forms returns the texts that a stored value equal to the literal usually

@@ -14,7 +14,7 @@ import (
 // tar hands on the members of a tar archive, in their order.
 func (k *walker) tar(s stream) error {
 	tr := tar.NewReader(s.r)
-	for {
+	for n := 0; ; n++ {
 		h, err := tr.Next()
 		if err == io.EOF {
 			return k.ctx.Err()
@@ -42,6 +42,9 @@ func (k *walker) tar(s stream) error {
 		member := &reasonReader{r: tr, cut: CutTar, broken: BrokenTar}
 		inner.r = member
 		inner.at, inner.open, inner.size = nil, nil, h.Size
+		if s.open != nil && h.Size > MaxHeld { // a smaller one is held, if need be
+			inner.open = tarMember(s.open, n)
+		}
 		if h.Typeflag == tar.TypeGNUSparse || h.Size > sparseFrom {
 			// A sparse member's holes come out of nothing.
 			inner.r = &budgetReader{inner.r, s.budget}
@@ -56,27 +59,54 @@ func (k *walker) tar(s stream) error {
 	}
 }
 
+// tarMember opens member n of an archive once more.
+func tarMember(open func(*budget) (io.ReadCloser, error), n int) func(*budget) (io.ReadCloser, error) {
+	return func(b *budget) (io.ReadCloser, error) {
+		rc, err := open(b)
+		if err != nil {
+			return nil, err
+		}
+		tr := tar.NewReader(rc)
+		for range n + 1 {
+			if _, err := tr.Next(); err != nil {
+				rc.Close()
+				return nil, because(err, CutTar, BrokenTar)
+			}
+		}
+		return closeBoth{&budgetReader{&reasonReader{r: tr, cut: CutTar, broken: BrokenTar}, b}, rc.Close}, nil
+	}
+}
+
 // sparseFrom is the size from which a tar member is counted as if it were
 // compressed: sparse members of the PAX formats do not show in their type.
 const sparseFrom = 64 << 20
 
+// hold gives all of s so that any place of it can be read: as it is, or held in
+// memory. ok is false when it is too large for that or damaged, which is
+// reported.
+func (k *walker) hold(s stream, most int, reason string) (at io.ReaderAt, size int64, ok bool, err error) {
+	if s.at != nil {
+		return s.at, s.size, true, nil
+	}
+	held, err := io.ReadAll(io.LimitReader(s.r, int64(most)+1))
+	switch {
+	case err != nil && ctxErr(err):
+		return nil, 0, false, err
+	case err != nil:
+		k.report.damage(damageOf(s.name, err))
+		return nil, 0, false, nil
+	case len(held) > most:
+		k.report.damage(&Damage{Name: s.name, Reason: reason})
+		return nil, 0, false, nil
+	}
+	return bytes.NewReader(held), int64(len(held)), true, nil
+}
+
 // zip hands on the members of a zip archive, in the order of its directory.
 func (k *walker) zip(s stream) error {
-	at, size := s.at, s.size
-	if at == nil {
-		held, err := io.ReadAll(io.LimitReader(s.r, MaxZipHeld+1))
-		if err != nil {
-			if ctxErr(err) {
-				return err
-			}
-			k.report.damage(damageOf(s.name, err))
-			return nil
-		}
-		if len(held) > MaxZipHeld {
-			k.report.damage(&Damage{Name: s.name, Reason: ZipTooLarge})
-			return nil
-		}
-		at, size = bytes.NewReader(held), int64(len(held))
+	at, size, ok, err := k.hold(s, MaxZipHeld, ZipTooLarge)
+	if !ok {
+		return err
 	}
 	zr, err := zip.NewReader(at, size)
 	if err != nil {

@@ -18,6 +18,7 @@ type containers struct {
 	about  [2][]trailward.Attr // what is said of every line of stdout and of stderr
 	parts  [2]partial
 	buf    []byte // a message of Docker's, unescaped
+	found  bool   // lines had what a runtime writes
 	ended  error  // the input has ended so; what is left is given out
 }
 
@@ -64,16 +65,19 @@ func (c *containers) next(w *window, f *trailward.Framed) error {
 			d, out, ok := format.ParseDocker(line, c.buf[:0])
 			c.buf = out
 			if !ok {
+				c.half(f)
 				return nil
 			}
 			stream, message, part, at, own = d.Stream, out, d.Partial, d.Time, d.Attrs
 		} else {
 			d, ok := format.ParseCRI(line)
 			if !ok {
+				c.half(f)
 				return nil
 			}
 			stream, message, part, at = d.Stream, line[d.Message:], d.Partial, d.Time
 		}
+		c.found = true
 		i := 0
 		if stream == "stderr" {
 			i = 1
@@ -109,6 +113,14 @@ func (c *containers) next(w *window, f *trailward.Framed) error {
 		}
 		c.give(f, p, i, damaged)
 		return nil
+	}
+}
+
+// half says of the last line, if it has no end and is not what a runtime writes,
+// that it is half of that.
+func (c *containers) half(f *trailward.Framed) {
+	if c.cut.open && c.found {
+		f.Damaged = HalfLine
 	}
 }
 

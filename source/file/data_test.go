@@ -127,7 +127,7 @@ func TestRealData(t *testing.T) {
 		damaged reasons
 		files   int // if not 1
 	}{
-		{path: "cloudtrail/elastic-beats-fixtures.jsonl", kinds: kinds{trail: 40, js: 1}}, // one is a digest
+		{path: "cloudtrail/elastic-beats-fixtures.jsonl", kinds: kinds{trail: 40, trailward.KindTrailDigest: 1}},
 		{path: "cloudtrail/opensearch-catalog-benign-2021-12.jsonl.gz", kinds: kinds{trail: 793}},
 		{path: "cloudtrail/otrf-ec2-proxy-s3-exfiltration-2020-09-14.jsonl.gz", kinds: kinds{trail: 103}},
 		{path: "cloudtrail/plaso-lookup-events.jsonl", kinds: kinds{js: 6}},

@@ -17,8 +17,13 @@
 //   - JSON values one after another, pretty-printed or not, in an array, or in
 //     the wrappers {"Records":[…]} (CloudTrail) and {"kind":"EventList",
 //     "items":[…]} (Kubernetes audit): each element's exact bytes are a record.
-//     Of a CloudWatch Logs subscription payload, each message is one.
-//   - entries of systemd's journal in its export form.
+//     Of a CloudWatch Logs subscription payload, each message is one, also when
+//     it is packed as Lambda and Kinesis hand it on (base64 of gzip).
+//   - entries of systemd's journal in its export form;
+//   - syslog messages with their lengths before them (RFC 6587).
+//
+// A Parquet file is the lines that package parquet makes of its rows, and
+// UTF-16 with a byte order mark is read as UTF-8.
 //
 // No byte is lost silently: what is neither framing nor a record that can be
 // told is handed on as a record with the reason in Damaged, and a file that
@@ -59,7 +64,9 @@ const (
 	// MaxEnvelope is the most that a CloudWatch Logs subscription payload may
 	// take, which is held as a whole; AWS makes them of at most some 10 MiB.
 	MaxEnvelope = 64 << 20
-	// MaxHeld is the most of an archive's member that [Input.Sum] holds.
+	// MaxParquetHeld is the same for a Parquet file.
+	MaxParquetHeld = 128 << 20
+	// MaxHeld is the most of a stream that [Input.Beginnings] holds.
 	MaxHeld = 32 << 20
 	// MaxZipHeld is the largest zip that is read when it lies in another
 	// archive or comes from a stream: its directory is at its end, so it has
@@ -78,34 +85,42 @@ const (
 // Reasons for which a record, a file or a member is damaged. They are few and
 // stable, since they are counted.
 const (
-	LineTooLong     = "line too long"
-	RecordTooLong   = "record too long"
-	PartialTooLong  = "partial line too long"
-	PartialNoEnd    = "partial line without end"
-	BrokenJSON      = "broken json"
-	CutJSON         = "cut json"
-	BesideRecords   = "beside the records"
-	NotUnescaped    = "message cannot be unescaped"
-	BrokenJournal   = "broken journal entry"
-	CutGzip         = "cut gzip"
-	BrokenGzip      = "broken gzip"
-	CutZstd         = "cut zstd"
-	BrokenZstd      = "broken zstd"
-	CutBzip2        = "cut bzip2"
-	BrokenBzip2     = "broken bzip2"
-	CutTar          = "cut tar"
-	BrokenTar       = "broken tar"
-	BrokenZip       = "broken zip"
-	EncryptedZip    = "encrypted zip member"
-	ZipMethod       = "unknown zip compression"
-	ZipTooLarge     = "zip inside another file too large to hold"
-	TooLarge        = "too large when decompressed"
-	TooDeep         = "archives nested too deeply"
-	ParquetNotYet   = "Parquet files are not read yet"
-	XzNotRead       = "xz compression is not read"
-	Lz4NotRead      = "lz4 compression is not read"
-	SevenZipNotRead = "7z archives are not read"
-	CannotRead      = "cannot be read"
+	HalfLine         = "half line"
+	LineTooLong      = "line too long"
+	RecordTooLong    = "record too long"
+	PartialTooLong   = "partial line too long"
+	PartialNoEnd     = "partial line without end"
+	BrokenJSON       = "broken json"
+	CutJSON          = "cut json"
+	BesideRecords    = "beside the records"
+	NotUnescaped     = "message cannot be unescaped"
+	BrokenJournal    = "broken journal entry"
+	BrokenOctets     = "no octet count"
+	CutOctets        = "cut octet-counted message"
+	CutUTF16         = "cut utf-16"
+	CutGzip          = "cut gzip"
+	BrokenGzip       = "broken gzip"
+	CutZstd          = "cut zstd"
+	BrokenZstd       = "broken zstd"
+	CutBzip2         = "cut bzip2"
+	BrokenBzip2      = "broken bzip2"
+	CutTar           = "cut tar"
+	BrokenTar        = "broken tar"
+	BrokenZip        = "broken zip"
+	EncryptedZip     = "encrypted zip member"
+	ZipMethod        = "unknown zip compression"
+	ZipTooLarge      = "zip inside another file too large to hold"
+	TooLarge         = "too large when decompressed"
+	TooDeep          = "archives nested too deeply"
+	CutParquet       = "cut parquet"
+	BrokenParquet    = "broken parquet"
+	EncryptedParquet = "encrypted parquet"
+	ParquetOverLimit = "parquet over a limit"
+	ParquetTooLarge  = "parquet inside another file too large to hold"
+	XzNotRead        = "xz compression is not read"
+	Lz4NotRead       = "lz4 compression is not read"
+	SevenZipNotRead  = "7z archives are not read"
+	CannotRead       = "cannot be read"
 )
 
 // Options say how to read. The zero value is good.
@@ -135,6 +150,10 @@ type Options struct {
 	// top-level files were read, and of how many; total is -1 when standard
 	// input or a pipe is among them.
 	Progress func(done, total int64)
+
+	// bare says that nothing is unpacked inside of the stream: what a request
+	// may become is bounded by its size.
+	bare bool
 }
 
 // Validate reports what is wrong with the options.

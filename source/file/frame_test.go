@@ -1,6 +1,7 @@
 package file
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io"
 	"strings"
@@ -9,6 +10,15 @@ import (
 
 	"trailward"
 )
+
+// payload is what a subscription sends, with one message.
+func payload(owner string) string {
+	return `{"messageType":"DATA_MESSAGE","owner":"` + owner + `","logEvents":[{"id":"e","message":"m` + owner + `"}]}`
+}
+
+func base64d(content string) string {
+	return base64.StdEncoding.EncodeToString([]byte(gzipped(content)))
+}
 
 func TestFraming(t *testing.T) {
 	const (
@@ -34,7 +44,7 @@ func TestFraming(t *testing.T) {
 		{name: "CSV", in: "a,b\n1,\"x\"\n", want: []string{"a,b", `1,"x"`}},
 
 		{name: "JSON lines", in: "{\"a\":1}\n{\"b\":{}}\n", want: []string{`{"a":1}`, `{"b":{}}`}},
-		{name: "JSON lines and text", in: "{\"a\":1}\n{\"a\":\"x\"\n[]\n\"s\"\n   x\n{}\n", want: []string{`{"a":1}`, `{"a":"x"`, "[]", `"s"`, "   x", "{}"}},
+		{name: "JSON lines and text", in: "{\"a\":1}\n{\"a\":\"x\"\n[]\n\"s\"\n   x\n{}\n", want: []string{`{"a":1}`, `(half line){"a":"x"`, "[]", `"s"`, "   x", "{}"}},
 		{name: "text and JSON lines", in: "x\n{\"a\":1}\n", want: []string{"x", `{"a":1}`}},
 		{name: "JSON lines with white space in front", in: "  {\"a\":1}\n {\"b\":2} \n", want: []string{`  {"a":1}`, ` {"b":2} `}},
 		{name: "one object with text behind", in: "{\"a\":1} x\n", want: []string{`{"a":1} x`}},
@@ -72,6 +82,33 @@ func TestFraming(t *testing.T) {
 		{name: "subscription", in: `{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"/g","logStream":"s","subscriptionFilters":["f"],"logEvents":[{"id":"e1","timestamp":1418530010000,"message":"a\n\"b\""},{"id":"e2","timestamp":1418530010001,"message":"{\"x\":1}"},{"id":"e3","message":""},{"id":"e4","message":"\ud800"}]}`,
 			want: []string{"@1418530010000000000 owner=1 logGroup=/g logStream=s id=e1 a\n\"b\"", `@1418530010001000000 owner=1 logGroup=/g logStream=s id=e2 {"x":1}`, `(message cannot be unescaped)owner=1 logGroup=/g logStream=s id=e4 {"id":"e4","message":"\ud800"}`}},
 		{name: "subscriptions behind each other", in: strings.Repeat(`{"messageType":"DATA_MESSAGE","logEvents":[{"id":"e","message":"m"}]}`, 2) + `{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"","message":"CWL CONTROL MESSAGE"}]}`, want: []string{"id=e m", "id=e m"}},
+
+		{name: "subscription packed for Lambda", in: `{"awslogs":{"data":"` + base64d(payload("1")) + `"}}`, want: []string{"owner=1 id=e m1"}},
+		{name: "subscription packed for Lambda, pretty", in: "{\n \"awslogs\": {\n  \"data\": \"" + base64d(payload("1")) + "\"\n }\n}\n", want: []string{"owner=1 id=e m1"}},
+		{name: "subscriptions packed for Kinesis", in: `{"Records":[{"kinesis":{"partitionKey":"p","data":"` + base64d(payload("1")+payload("2")) + `"},"eventSource":"aws:kinesis"},{"kinesis":{"data":"` + base64d(payload("3")) + `"}},{"kinesis":{"data":"aGk="}}]}`,
+			want: []string{"owner=1 id=e m1", "owner=2 id=e m2", "owner=3 id=e m3", `{"kinesis":{"data":"aGk="}}`}},
+		{name: "subscriptions packed, one a line", in: base64d(payload("1")) + "\nx\n" + base64d(payload("2")) + "\r\n", want: []string{"owner=1 id=e m1", "x", "owner=2 id=e m2"}},
+		{name: "something else packed", in: base64d("hello") + "\n" + base64d(payload("1"))[:40] + "\n", want: []string{base64d("hello"), base64d(payload("1"))[:40]}},
+		{name: "packed payloads of a kind of text", in: base64d(payload("1")) + "\n", opts: Options{Kind: trailward.KindText}, want: []string{"<text>" + base64d(payload("1"))}},
+
+		{name: "half of an object at the end", in: "{\"a\":1}\n{\"a\":", want: []string{`{"a":1}`, `(half line){"a":`}},
+		{name: "half of an object between", in: "{\"a\":1}\n{\"a\":\"x\r\n{\"a\":2}\n", want: []string{`{"a":1}`, "(half line){\"a\":\"x\r", `{"a":2}`}},
+		{name: "half of a flow log", in: "srcaddr dstaddr dstport\n1 2 3\n4 5", want: []string{"<aws.vpcflow>" + flow + "1 2 3", "(half line)<aws.vpcflow>" + flow + "4 5"}},
+		{name: "half of a flow log without a header", in: "2 1 eni-1 1.1.1.1 2.2.2.2 1 2 6 1 1 1418530010 1418530070 ACCEPT OK\n2 1 eni-1 1.1.1.1", want: []string{"2 1 eni-1 1.1.1.1 2.2.2.2 1 2 6 1 1 1418530010 1418530070 ACCEPT OK", "(half line)2 1 eni-1 1.1.1.1"}},
+		{name: "half of an audit record", in: "type=A msg=audit(1.0:1): a=b\ntype=A msg=aud", want: []string{"type=A msg=audit(1.0:1): a=b", "(half line)type=A msg=aud"}},
+		{name: "half of a CRI line", in: cri + "stdout F a\n" + cri[:20], want: []string{criOut + "a", "(half line)" + cri[:20]}},
+		{name: "half of a Docker line", in: `{"log":"a\n"` + docker + "\n" + `{"log":"b\n","str`, want: []string{criOut + "a", `(half line){"log":"b\n","str`}},
+
+		{name: "octets counted", in: "10 <1>1 - a\nb5 <1> x\n3 <2>", want: []string{"<linux.syslog><1>1 - a\nb", "<linux.syslog><1> x", "<linux.syslog><2>"}},
+		{name: "octets counted, lost", in: "5 <1> x5 <1> yzz\n5 <1> z", want: []string{"<linux.syslog><1> x", "<linux.syslog><1> y", "(no octet count)zz", "<linux.syslog><1> z"}},
+		{name: "octets counted, cut", in: "5 <1> x50 <1> y", want: []string{"<linux.syslog><1> x", "(cut octet-counted message)<1> y"}},
+		{name: "numbers before brackets", in: "5 <a>\n6 <b>\n", want: []string{"5 <a>", "6 <b>"}},
+
+		{name: "UTF-16", in: "\xff\xfe{\x00\"\x00a\x00\"\x00:\x001\x00}\x00\n\x00\x3d\xd8\x00\xde\x00\xd8", want: []string{`{"a":1}`, "😀\xed\xa0\x80"}},
+		{name: "UTF-16, the other order", in: "\xfe\xff\x00a\x00\n\x00b", want: []string{"a", "b"}},
+
+		{name: "wrapped flow log", in: `{"message":"2 1 eni-1 1.1.1.1 2.2.2.2 1 2 6 1 1 1418530010 1418530070 ACCEPT OK"}` + "\n" + `{"message":"2 b"}` + "\n",
+			want: []string{"<aws.vpcflow>2 1 eni-1 1.1.1.1 2.2.2.2 1 2 6 1 1 1418530010 1418530070 ACCEPT OK", `{"message":"2 b"}`}},
 
 		{name: "CRI", in: cri + "stdout F a\n" + cri + "stderr F  b \n", want: []string{criOut + "a", criErr + " b "}},
 		{name: "CRI, partial lines", in: cri + "stdout P a\n" + cri + "stderr F x\n" + cri + "stdout P b\n" + cri + "stdout F c\n", want: []string{criErr + "x", criOut + "abc"}},

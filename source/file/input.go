@@ -1,11 +1,14 @@
 package file
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"trailward"
 )
@@ -16,6 +19,9 @@ type Input struct {
 	// Name is the path, with the members of archives behind it, each after an
 	// exclamation mark: logs.tar!var/log/auth.log. Standard input is "-".
 	Name string
+	// Grows says that more may be written behind what is there: a file by
+	// itself, with neither compression nor archive around it.
+	Grows bool
 
 	w      window
 	fr     framer
@@ -23,12 +29,11 @@ type Input struct {
 	report *Report
 	head   [sha256.Size]byte
 	whole  bool
-	sum    [sha256.Size]byte // of all of it, once summed
-	summed bool
 	size   int64
 	begun  bool
 	open   func() (io.ReadCloser, error) // the logical file once more; nil when there is no way
 	err    error                         // what Next returns from now on
+	damage error                         // met by Beginnings
 	frame  trailward.Framed
 }
 
@@ -41,6 +46,7 @@ func NewInput(name string, r io.Reader, opts Options, report *Report) (*Input, e
 		return nil, err
 	}
 	opts = opts.filled()
+	opts.bare = true
 	if report == nil {
 		report = new(Report)
 	}
@@ -50,7 +56,7 @@ func NewInput(name string, r io.Reader, opts Options, report *Report) (*Input, e
 // newInput reads the head of r. buf is a buffer to use, or nil.
 func newInput(name string, r io.Reader, size int64, open func() (io.ReadCloser, error), opts *Options, report *Report, buf []byte) *Input {
 	in := &Input{Name: name, opts: opts, report: report, size: size, open: open}
-	in.w = window{r: r, limit: -1, buf: buf, hash: sha256.New()}
+	in.w = window{r: r, buf: buf, hash: sha256.New()}
 	in.w.need(headSize + 1) // one more, to know whether the head is all
 	head := in.w.bytes()
 	in.whole = len(head) <= headSize && in.w.err == io.EOF
@@ -69,57 +75,66 @@ func newInput(name string, r io.Reader, size int64, open func() (io.ReadCloser, 
 // whether that is all of it.
 func (in *Input) HeadSum() (sum [32]byte, whole bool) { return in.head, in.whole }
 
-// ErrSumUnknown is what [Input.Sum] returns when the sum cannot be had without
-// reading the file for good: read the records, and rely on their own keys.
+// ErrSumUnknown is what [Input.Beginnings] returns when sums cannot be had
+// without reading the file for good.
 var ErrSumUnknown = errors.New("sum cannot be known before the file is read")
 
-// Sum returns the SHA-256 of the whole logical file. After Next has returned
-// io.EOF it costs nothing. Before the first Next it reads a file that can be
-// opened again a second time, and holds a member of a tar archive of at most
-// MaxHeld bytes; thereafter the Input ends where the sum ended, even if the file
-// has grown. In between it is not known.
-func (in *Input) Sum() ([32]byte, error) {
-	var sum [32]byte
-	switch {
-	case in.summed:
-		return in.sum, nil
-	case in.whole:
-		return in.head, nil
-	case in.err != nil && in.err != io.EOF, in.begun && in.err == nil:
-		return sum, ErrSumUnknown
-	case in.open == nil && in.size <= MaxHeld:
+// Beginnings returns the SHA-256 of the first n bytes of the logical file for
+// each n of lengths, of fewer if it does not have so many; what size it has, or
+// can be read of it when it is damaged; and the SHA-256 of that. It must come
+// before the first Next. It reads a file that can be opened again a second time,
+// and holds MaxHeld bytes of a stream.
+func (in *Input) Beginnings(lengths []int64) (sums [][sha256.Size]byte, all [sha256.Size]byte, size int64, err error) {
+	if in.begun {
+		return nil, all, 0, ErrSumUnknown
+	}
+	if !in.whole && in.open == nil {
 		in.w.need(MaxHeld + 1)
 	}
-	if in.w.err == io.EOF { // all of it has been read, if not given out
-		in.w.hash.Sum(in.sum[:0])
-		in.summed = true
-		in.size = in.w.off + int64(in.w.end-in.w.start)
-		return in.sum, nil
-	}
-	if in.open == nil || in.w.err != nil {
-		return sum, ErrSumUnknown
-	}
-	rc, err := in.open()
-	if err != nil {
-		return sum, fmt.Errorf("%w: %w", ErrSumUnknown, err)
-	}
-	defer rc.Close()
-	h := sha256.New()
-	n, err := io.Copy(h, rc)
-	if err != nil {
-		if ctxErr(err) {
-			return sum, err
+	held := in.w.buf[in.w.start-int(in.w.off) : in.w.end]
+	var r io.Reader = bytes.NewReader(held)
+	if in.w.err == nil || in.open == nil && len(held) > MaxHeld {
+		if in.open == nil {
+			return nil, all, 0, ErrSumUnknown
 		}
-		return sum, fmt.Errorf("%w: %w", ErrSumUnknown, err)
+		rc, err := in.open()
+		if err != nil {
+			return nil, all, 0, fmt.Errorf("%w: %w", ErrSumUnknown, err)
+		}
+		defer rc.Close()
+		r = rc
+	} else if ctxErr(in.w.err) {
+		return nil, all, 0, in.w.err
+	} else if in.w.err != io.EOF {
+		in.damage = in.fail(in.w.err)
 	}
-	if n < in.w.off+int64(in.w.end-in.w.start) { // cut shorter in between
-		return sum, ErrSumUnknown
+	sums = make([][sha256.Size]byte, len(lengths))
+	order := make([]int, len(lengths))
+	for i := range order {
+		order[i] = i
 	}
-	h.Sum(in.sum[:0])
-	in.summed = true
-	in.w.hash = nil // it is known now
-	in.w.limit, in.size = n, n
-	return in.sum, nil
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(lengths[a], lengths[b]) })
+	h := sha256.New()
+	for _, i := range order {
+		if n := lengths[i] - size; n > 0 && err == nil {
+			n, err = io.CopyN(h, r, n)
+			size += n
+		}
+		h.Sum(sums[i][:0])
+	}
+	if err == nil {
+		var n int64
+		n, err = io.Copy(h, r)
+		size += n
+	}
+	h.Sum(all[:0])
+	if ctxErr(err) {
+		return nil, all, 0, err
+	}
+	if err != nil && err != io.EOF {
+		in.damage = in.fail(err)
+	}
+	return sums, all, size, nil
 }
 
 // Size returns how many bytes the logical file has, or -1 if that is not known
@@ -127,30 +142,15 @@ func (in *Input) Sum() ([32]byte, error) {
 func (in *Input) Size() int64 { return in.size }
 
 // Consumed returns how many of the logical file's bytes lie behind the records
-// returned so far, a place to go on from with Skip.
+// returned so far.
 func (in *Input) Consumed() int64 { return in.w.off }
 
-// Skip passes over the records in the first n bytes of the logical file, n
-// being what Consumed told when it was read before: so a file that has grown is
-// gone on with, and what was said at its beginning (the header of a flow log)
-// still holds. It must come before Next. It is an error if the file has fewer
-// bytes by now, or a record goes on over the place: a last line without LF that
-// was completed since. Then the file must be read from its beginning.
-func (in *Input) Skip(n int64) error {
-	if in.begun {
-		return errors.New("skip comes after a record was read")
-	}
-	for in.w.off < n {
-		if _, err := in.Next(); err == io.EOF {
-			return fmt.Errorf("skip %d bytes of %s: it has %d", n, in.Name, in.w.off)
-		} else if err != nil {
-			return err
-		}
-	}
-	if in.w.off > n {
-		return fmt.Errorf("skip %d bytes of %s: a record goes on over the place", n, in.Name)
-	}
-	return nil
+// Behind returns the SHA-256 of the bytes that lie behind the records returned
+// so far, Consumed of them. At the end that is all of the logical file.
+func (in *Input) Behind() (sum [sha256.Size]byte) {
+	in.w.sum()
+	in.w.hash.Sum(sum[:0])
+	return sum
 }
 
 // Next returns the next record, which is valid until the call after. At the
@@ -167,6 +167,10 @@ func (in *Input) Next() (trailward.Framed, error) {
 		if in.err == io.EOF {
 			in.size = in.w.off
 		}
+		return trailward.Framed{}, in.err
+	}
+	if in.frame.Damaged != "" && ctxErr(in.w.err) {
+		in.err = in.w.err // it is not the record that was cut
 		return trailward.Framed{}, in.err
 	}
 	if in.opts.Kind != "" && in.frame.Damaged == "" {

@@ -29,6 +29,7 @@ const (
 	xzLayer
 	lz4Layer
 	sevenZipLayer
+	utf16Layer
 )
 
 // layerOf tells by its first bytes, 512 of them if it has so many.
@@ -51,6 +52,8 @@ func layerOf(b []byte) layer {
 		return lz4Layer
 	case has("7z\xbc\xaf\x27\x1c"):
 		return sevenZipLayer
+	case isUTF16(b):
+		return utf16Layer
 	case isTar(b):
 		return tarLayer
 	}
@@ -178,6 +181,10 @@ func decompress(l layer, r io.Reader, b *budget) (io.ReadCloser, error) {
 			return nil, &layerError{BrokenZstd, err}
 		}
 		return closeBoth{&budgetReader{&reasonReader{r: d, cut: CutZstd, broken: BrokenZstd}, b}, func() error { d.Close(); return nil }}, nil
+	case utf16Layer:
+		b2 := bufio.NewReaderSize(r, 1<<12)
+		mark, _ := b2.Peek(1)
+		return io.NopCloser(&budgetReader{&utf16Reader{r: b2, big: string(mark) == "\xfe"}, b}), nil
 	case bzip2Layer:
 		return io.NopCloser(&budgetReader{&reasonReader{r: bzip2.NewReader(r), cut: CutBzip2, broken: BrokenBzip2}, b}), nil
 	}

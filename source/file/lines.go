@@ -20,6 +20,7 @@ type lineCutter struct {
 	max     int
 	seen    int  // bytes held that are known to have no LF
 	cutting bool // the line that is being read was too long, and pieces of it are out
+	open    bool // the line returned last has no LF: the stream ends there
 }
 
 // next returns the next line without its LF. damaged is the reason why it is
@@ -48,6 +49,7 @@ func (l *lineCutter) next(w *window) (line []byte, damaged string, err error) {
 			if l.cutting {
 				return b, LineTooLong, nil
 			}
+			l.open = true
 			return b, reasonOf(w.err), nil
 		}
 		l.seen = 0
@@ -70,17 +72,36 @@ func (l *lineCutter) next(w *window) (line []byte, damaged string, err error) {
 // lines makes each line a record.
 type lines struct {
 	cut     lineCutter
-	flow    bool // look for header lines of flow logs
+	flow    bool // look for header lines of flow logs, and for what wraps lines
 	columns []string
+	report  *Report      // nil: look for no payloads
+	sub     subscription // of the line before
+	subs    bool         // not all messages of sub are out
+	object  bool         // the line before was an object
+	before  [512]byte    // the beginning of the line before, when it was none
+	held    int          // of before
 }
 
 func (l *lines) next(w *window, f *trailward.Framed) error {
 	for {
+		if l.subs {
+			if l.subs = l.sub.next(f); l.subs {
+				return nil
+			}
+		}
 		line, damaged, err := l.cut.next(w)
 		if err != nil {
 			return err
 		}
+		if l.report != nil && damaged == "" && bytes.HasPrefix(line, []byte(packedPrefix)) && l.sub.openPacked(bytes.TrimSuffix(line, []byte("\r")), l.report) {
+			l.subs = true
+			continue
+		}
 		if l.flow {
+			if inner := wrappedFlow(line); inner != nil && damaged == "" {
+				f.Raw, f.Kind = inner, trailward.KindVPCFlow
+				return nil
+			}
 			if c := line[0]; c >= 'a' && c <= 'z' && damaged == "" {
 				if cols := format.FlowHeader(line); cols != nil {
 					l.columns = cols
@@ -89,6 +110,9 @@ func (l *lines) next(w *window, f *trailward.Framed) error {
 			}
 			if l.columns != nil && damaged == "" {
 				f.Kind, f.Columns = trailward.KindVPCFlow, l.columns
+			}
+			if damaged == "" && l.half(line) {
+				damaged = HalfLine
 			}
 		}
 		f.Raw, f.Damaged = line, damaged
@@ -102,4 +126,57 @@ func reasonOf(err error) string {
 		return ""
 	}
 	return damageOf("", err).Reason
+}
+
+// wrappedFlow returns the flow log line that some deliveries wrap as
+// {"message":"…"}, or nil.
+func wrappedFlow(line []byte) []byte {
+	const open, end = `{"message":"2 `, `"}`
+	line = bytes.TrimRight(line, " \t\r")
+	if !bytes.HasPrefix(line, []byte(open)) || !bytes.HasSuffix(line, []byte(end)) {
+		return nil
+	}
+	inner := line[len(open)-2 : len(line)-len(end)]
+	if bytes.ContainsAny(inner, `"\`) || format.ClassifyLine(inner) != trailward.KindVPCFlow {
+		return nil
+	}
+	return inner
+}
+
+// half reports whether a line is the first half of what the line before was
+// whole: an object that does not end, or at the end of the file, where a writer
+// was interrupted, a line that is not of the kind of the one before, of kinds that
+// only machines write. Text has no halves, and syslog's messages may be text.
+func (l *lines) half(line []byte) bool {
+	if line[0] == '{' {
+		last := line[len(line)-1]
+		if last == '\r' && len(line) > 1 {
+			last = line[len(line)-2]
+		}
+		whole := last == '}'
+		if whole || !l.object {
+			l.object = whole
+			return false
+		}
+		var sc format.JSONScanner
+		_, state := sc.Scan(line)
+		return state == format.ScanMore
+	}
+	l.object = false
+	if l.cut.open && l.held > 0 {
+		kind := format.ClassifyLine(l.before[:l.held])
+		if l.columns != nil {
+			kind = trailward.KindVPCFlow
+		}
+		switch kind {
+		case trailward.KindVPCFlow:
+			_, ok := format.Split(kind, line, l.columns, nil)
+			return !ok
+		case trailward.KindLinuxAudit:
+			return format.ClassifyLine(line) != kind
+		}
+		return false
+	}
+	l.held = copy(l.before[:], line)
+	return false
 }

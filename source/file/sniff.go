@@ -20,13 +20,21 @@ func choose(head []byte, more bool, name string, opts *Options, report *Report) 
 	plain := &lines{cut: lineCutter{max: opts.MaxRecord}}
 	wrapped := true // look for the framing of containers and of the journal
 	switch opts.Kind {
-	case trailward.KindText, trailward.KindSyslog, trailward.KindLinuxAudit:
+	case trailward.KindText, trailward.KindLinuxAudit:
+		return plain, skip
+	case trailward.KindSyslog:
+		if isOctets(head[skip:], more) {
+			return &octets{max: opts.MaxRecord}, skip
+		}
 		return plain, skip
 	case trailward.KindVPCFlow:
 		plain.flow, plain.columns = true, opts.Columns
 		return plain, skip
 	case "":
 		plain.flow = true
+		if !opts.bare {
+			plain.report = report
+		}
 	case trailward.KindContainer, trailward.KindJournal:
 	default:
 		wrapped = false
@@ -38,7 +46,7 @@ func choose(head []byte, more bool, name string, opts *Options, report *Report) 
 	}
 	if b[i] == '{' || b[i] == '[' {
 		if isValues(b[i:]) {
-			return &values{max: opts.MaxRecord, report: report}, skip
+			return &values{max: opts.MaxRecord, report: report, bare: opts.bare}, skip
 		}
 		if wrapped && mostLines(b, more, func(line []byte) bool {
 			_, _, ok := format.ParseDocker(line, nil)
@@ -50,6 +58,9 @@ func choose(head []byte, more bool, name string, opts *Options, report *Report) 
 	}
 	if !wrapped {
 		return plain, skip
+	}
+	if opts.Kind == "" && isOctets(b[i:], more) {
+		return &octets{max: opts.MaxRecord}, skip + i
 	}
 	if isJournal(b[i:]) {
 		return &journal{max: opts.MaxRecord}, skip

@@ -1,8 +1,13 @@
 package file
 
 import (
+	"bytes"
+	"encoding/base64"
+	"io"
 	"slices"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
 
 	"trailward"
 	"trailward/format"
@@ -13,16 +18,64 @@ import (
 // subscriptions"): each message in logEvents is a record.
 type subscription struct {
 	raw     []byte           // from the log events on, to the payload's end
-	size    int              // of the payload
 	pos     int              // in raw
 	control bool             // it is a CONTROL_MESSAGE, sent to see whether someone listens
 	attrs   []trailward.Attr // that all messages of the payload have
 	buf     []byte
+	queue   [][]byte // payloads that come after this one, out of one packed piece
+}
+
+// packedPrefix is how the base64 of any gzip stream begins.
+const packedPrefix = "H4sI"
+
+// maxPacked is how many times larger than itself a packed payload may become.
+const maxPacked = 1000
+
+// openPacked takes the base64 of a gzip stream of payloads, as a record of
+// Kinesis and the event of a Lambda function carry them. It is false when it is
+// anything else, or too large; then the piece is no framing but a record.
+func (s *subscription) openPacked(encoded []byte, report *Report) bool {
+	packed := make([]byte, base64.StdEncoding.DecodedLen(len(encoded)))
+	n, err := base64.StdEncoding.Decode(packed, encoded)
+	if err != nil {
+		return false
+	}
+	gz, err := gzip.NewReader(bytes.NewReader(packed[:n]))
+	if err != nil {
+		return false
+	}
+	most := min(MaxEnvelope, maxPacked*int64(n))
+	data, err := io.ReadAll(io.LimitReader(gz, most+1))
+	if err != nil || int64(len(data)) > most {
+		return false
+	}
+	s.queue = s.queue[:0]
+	controls := 0
+	for i := format.JSONBlank(data, 0); i < len(data); i = format.JSONBlank(data, i) {
+		var sc format.JSONScanner
+		n, state := sc.Scan(data[i:])
+		if state != format.ScanDone || data[i] != '{' || !s.open(data[i:i+n]) {
+			s.queue = nil
+			return false
+		}
+		if s.control {
+			controls++
+		} else {
+			s.queue = append(s.queue, data[i:i+n])
+		}
+		i += n
+	}
+	if len(s.queue)+controls == 0 {
+		return false
+	}
+	report.Control += controls
+	s.raw, s.pos = nil, 0 // next begins with the queue
+	return true
 }
 
 // open takes a whole payload; it is false for an object that is none.
 func (s *subscription) open(raw []byte) bool {
-	s.size, s.raw, s.pos = len(raw), nil, 0
+	s.raw, s.pos = nil, 0
 	s.attrs = nil
 	kind := ""
 	for i := 1; ; i++ {
@@ -58,6 +111,18 @@ func (s *subscription) open(raw []byte) bool {
 
 // next gives the next message and reports whether there was one.
 func (s *subscription) next(f *trailward.Framed) bool {
+	for !s.nextOf(f) {
+		if len(s.queue) == 0 {
+			return false
+		}
+		s.open(s.queue[0])
+		s.queue = s.queue[1:]
+	}
+	return true
+}
+
+// nextOf is next of the present payload.
+func (s *subscription) nextOf(f *trailward.Framed) bool {
 	for {
 		i := format.JSONBlank(s.raw, s.pos)
 		if i < len(s.raw) && s.raw[i] == ',' {
@@ -116,4 +181,47 @@ func (s *subscription) message(event []byte, f *trailward.Framed) bool {
 		}
 	}
 	return len(f.Raw) > 0
+}
+
+// packedLambda returns the packed payload of a Lambda function's event,
+// {"awslogs":{"data":"…"}}, or nil.
+func packedLambda(raw []byte) []byte { return packedMember(raw, "awslogs") }
+
+// packedKinesis returns the packed payload of a Kinesis record as a Lambda
+// function gets it, {"kinesis":{"data":"…"},"eventSource":"aws:kinesis",…}, or nil.
+func packedKinesis(raw []byte) []byte { return packedMember(raw, "kinesis") }
+
+func packedMember(raw []byte, name string) []byte {
+	if len(raw) == 0 || raw[0] != '{' {
+		return nil
+	}
+	outer := member(raw, name)
+	if len(outer) == 0 || outer[0] != '{' {
+		return nil
+	}
+	data := member(outer, "data")
+	if len(data) < 2 || data[0] != '"' || !bytes.HasPrefix(data[1:], []byte(packedPrefix)) {
+		return nil
+	}
+	return data[1 : len(data)-1]
+}
+
+// member returns the value of an object's member, or nil. Only the first few
+// are looked at.
+func member(obj []byte, name string) []byte {
+	i := 1
+	for range maxProbed {
+		key, keyEnd, val, end, ok := format.JSONMember(obj, i)
+		if !ok {
+			return nil
+		}
+		if string(obj[key:keyEnd]) == name {
+			return obj[val:end]
+		}
+		if i = format.JSONBlank(obj, end); i >= len(obj) || obj[i] != ',' {
+			return nil
+		}
+		i++
+	}
+	return nil
 }

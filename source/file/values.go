@@ -13,6 +13,7 @@ import (
 type values struct {
 	max    int
 	report *Report
+	bare   bool // packed payloads stay as they are
 
 	state valueState
 	wrap  wrapper
@@ -30,8 +31,10 @@ type values struct {
 	// again.
 	blind int64
 
-	sub subscription
-	end error // what next returns from now on
+	sub  subscription
+	size int        // of what holds sub
+	back valueState // what comes behind it
+	end  error      // what next returns from now on
 }
 
 type valueState uint8
@@ -52,6 +55,7 @@ const (
 	recordsWrapper   // {"Records":[…]}
 	eventListWrapper // {"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[…]}
 	subscriptionWrapper
+	lambdaWrapper // {"awslogs":{"data":"…"}}
 )
 
 // frames reports whether a wrapper's member says nothing that a record lacks.
@@ -96,8 +100,8 @@ func (v *values) next(w *window, f *trailward.Framed) error {
 			if v.sub.next(f) {
 				return nil
 			}
-			w.advance(v.sub.size)
-			v.state = between
+			w.advance(v.size)
+			v.state = v.back
 			continue
 		}
 		c, ok := w.blank()
@@ -160,7 +164,7 @@ func (v *values) begin(w *window) {
 	case recordsWrapper, eventListWrapper:
 		w.advance(1)
 		v.state = members
-	case subscriptionWrapper:
+	case subscriptionWrapper, lambdaWrapper:
 		v.scan(max(v.max, MaxEnvelope))
 	default:
 		v.scan(v.max)
@@ -194,8 +198,12 @@ func (v *values) value(w *window, f *trailward.Framed) bool {
 					v.report.Control++
 					w.advance(v.upto)
 				} else {
-					v.state = events
+					v.state, v.back, v.size = events, between, v.upto
 				}
+				return false
+			}
+			if v.packed(b[:v.upto]) {
+				v.state, v.back, v.size = events, v.state, v.upto
 				return false
 			}
 			v.give(w, f, v.upto, "")
@@ -210,6 +218,20 @@ func (v *values) value(w *window, f *trailward.Framed) bool {
 			return v.cutOff(w, f)
 		}
 	}
+}
+
+// packed reports whether a value holds packed payloads of subscriptions, and
+// opens them.
+func (v *values) packed(raw []byte) bool {
+	var data []byte
+	switch {
+	case v.cut || v.bare:
+	case v.state == between && v.wrap == lambdaWrapper:
+		data = packedLambda(raw)
+	case v.state == elements && v.wrap == recordsWrapper:
+		data = packedKinesis(raw)
+	}
+	return data != nil && v.sub.openPacked(data, v.report)
 }
 
 // broken gives up what begins at the window's start and is wrong n bytes
@@ -346,6 +368,10 @@ func probe(b []byte) wrapper {
 		}
 		val := b[i : i+m]
 		switch string(key) {
+		case "awslogs":
+			if n == 0 && val[0] == '{' {
+				return lambdaWrapper
+			}
 		case "Records":
 			if n == 0 && isArrayOfObjects(val) {
 				return recordsWrapper

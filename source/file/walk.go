@@ -186,6 +186,7 @@ func (k *walker) top(t top) error {
 		defer f.Close()
 		s.r = &ctxReader{k.ctx, f, count}
 		if t.size >= 0 {
+			s.plain = true
 			s.at = f
 			s.open = func(*budget) (io.ReadCloser, error) {
 				again, err := k.openTop(t)
@@ -216,6 +217,7 @@ type stream struct {
 	at       io.ReaderAt // the same bytes, when any place of them can be read
 	size     int64       // or -1
 	open     func(*budget) (io.ReadCloser, error)
+	plain    bool // a regular file
 	budget   *budget
 	archives int // around it
 	layers   int // archives and compression around it
@@ -239,14 +241,15 @@ func (k *walker) stream(s stream) error {
 	switch l {
 	case noLayer:
 		return k.leaf(s)
-	case parquetLayer:
-		return refuse(ParquetNotYet, nil)
 	case xzLayer:
 		return refuse(XzNotRead, nil)
 	case lz4Layer:
 		return refuse(Lz4NotRead, nil)
 	case sevenZipLayer:
 		return refuse(SevenZipNotRead, nil)
+	}
+	if l == parquetLayer {
+		return k.parquet(s)
 	}
 	if s.layers == MaxLayers || (l == tarLayer || l == zipLayer) && s.archives == MaxArchives {
 		return refuse(TooDeep, nil)
@@ -296,6 +299,7 @@ func (k *walker) leaf(s stream) error {
 		}
 	}
 	in := newInput(s.name, &ctxReader{k.ctx, s.r, nil}, s.size, open, &k.opts, &k.report, k.buf)
+	in.Grows = s.plain && s.layers == 0
 	k.buf = nil
 	k.report.Files++
 	err := k.fn(in)
@@ -303,7 +307,7 @@ func (k *walker) leaf(s stream) error {
 		k.buf = in.w.buf
 	}
 	var d *Damage
-	if errors.As(in.err, &d) {
+	if errors.As(in.err, &d) || errors.As(in.damage, &d) {
 		k.report.damage(d)
 	}
 	// The function may end with the Input's own error, or with the context's.

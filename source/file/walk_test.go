@@ -65,7 +65,9 @@ func TestLayers(t *testing.T) {
 		{name: "cut gzip in tar", in: tarred("x.gz", gzipped("a\nb")[:20], "z", text), want: []string{"-!x.gz: a|b", "-!z: a|b"}, damaged: map[string]int{CutGzip: 1}},
 		{name: "broken zip", in: zipped("x", text)[:60], damaged: map[string]int{BrokenZip: 1}},
 		{name: "zip with a wrong sum", in: strings.Replace(zippedStored("x", text, "y", "c"), "a\nb\n", "a\nB\n", 1), want: []string{"-!x: a|B", "-!y: c"}, damaged: map[string]int{BrokenZip: 1}},
-		{name: "Parquet", in: "PAR1xxxx", damaged: map[string]int{ParquetNotYet: 1}},
+		{name: "cut Parquet", in: "PAR1xxxx", damaged: map[string]int{CutParquet: 1}},
+		{name: "Parquet of nothing", in: "PAR1\x00\x00\x00\x00PAR1", damaged: map[string]int{BrokenParquet: 1}},
+		{name: "encrypted Parquet", in: "PARE\x00\x00\x00\x00PARE", damaged: map[string]int{EncryptedParquet: 1}},
 		{name: "xz", in: "\xfd7zXZ\x00xxxx", damaged: map[string]int{XzNotRead: 1}},
 		{name: "lz4", in: "\x04\x22\x4d\x18xx", damaged: map[string]int{Lz4NotRead: 1}},
 		{name: "7z", in: "7z\xbc\xaf\x27\x1cxx", damaged: map[string]int{SevenZipNotRead: 1}},
@@ -246,123 +248,112 @@ func TestBombs(t *testing.T) {
 	}
 }
 
-func TestSums(t *testing.T) {
+func TestBeginnings(t *testing.T) {
 	dir := t.TempDir()
 	long := strings.Repeat("a line of some length\n", 10000)
 	random := make([]byte, MaxHeld+10)
 	rand.Read(random)
+	cut := gzipped(string(random[:1<<20]))[:1<<19]
 	for _, c := range []struct {
-		name, file, content string
+		name, file, content string // content "?": what can be read of it
+		stream              bool
 		whole               bool // HeadSum is all
-		known               bool // Sum is
+		unknown             bool
 	}{
-		{"small", "a b\n", "a b\n", true, true},
-		{"empty", "", "", true, true},
-		{"head exactly", long[:headSize], long[:headSize], true, true},
-		{"head and one", long[:headSize+1], long[:headSize+1], false, true},
-		{"long", long, long, false, true},
-		{"byte order mark", "\xef\xbb\xbf" + long, "\xef\xbb\xbf" + long, false, true},
-		{"gzip", gzipped(long), long, false, true},
-		{"tar", tarred("x", long), long, false, true},
-		{"tar with a byte order mark", tarred("x", "\xef\xbb\xbf"+long), "\xef\xbb\xbf" + long, false, true},
-		{"gzip in tar", tarred("x", gzipped(long)), long, false, true},
-		{"zip", zipped("x", long), long, false, true},
-		{"gzip in zip", zipped("x", gzipped(long)), long, false, true},
-		{"cut gzip", gzipped(string(random[:1<<20]))[:1<<19], "", false, false},
-		{"large in tar", tarred("x", string(random)), "", false, false},
-		{"large file", string(random), string(random), false, true},
+		{name: "small", file: "a b\n", content: "a b\n", whole: true},
+		{name: "small stream", file: "a b\n", content: "a b\n", whole: true, stream: true},
+		{name: "empty", whole: true},
+		{name: "head exactly", file: long[:headSize], content: long[:headSize], whole: true},
+		{name: "head and one", file: long[:headSize+1], content: long[:headSize+1]},
+		{name: "long", file: long, content: long},
+		{name: "long stream", file: long, content: long, stream: true},
+		{name: "byte order mark", file: "\xef\xbb\xbf" + long, content: "\xef\xbb\xbf" + long},
+		{name: "gzip", file: gzipped(long), content: long},
+		{name: "tar", file: tarred("x", long), content: long},
+		{name: "tar with a byte order mark", file: tarred("x", "\xef\xbb\xbf"+long), content: "\xef\xbb\xbf" + long},
+		{name: "gzip in tar", file: tarred("x", gzipped(long)), content: long},
+		{name: "zip", file: zipped("x", long), content: long},
+		{name: "gzip in zip", file: zipped("x", gzipped(long)), content: long},
+		{name: "cut gzip", file: cut, content: "?"},
+		{name: "cut gzip in tar", file: tarred("x", cut), content: "?"},
+		{name: "cut gzip as a stream", file: cut, content: "?", stream: true},
+		{name: "cut tar", file: tarred("x", long)[:100<<10], content: "?"},
+		{name: "large in tar", file: tarred("w", "w", "x", string(random)), content: string(random)},
+		{name: "large in packed tar", file: gzipped(tarred("w", "w", "x", string(random))), content: string(random)},
+		{name: "large in tar from a stream", file: tarred("x", string(random)), stream: true, unknown: true},
+		{name: "large stream", file: string(random), stream: true, unknown: true},
+		{name: "large file", file: string(random), content: string(random)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			path := write(t, filepath.Join(dir, c.name), c.file)
-			var records, again []string
-			_, err := Walk(context.Background(), []string{path}, Options{}, func(in *Input) error {
-				head, whole := in.HeadSum()
-				if whole != c.whole {
+			path, opts := write(t, filepath.Join(dir, c.name), c.file), Options{}
+			if c.stream {
+				path, opts.Stdin = "-", strings.NewReader(c.file)
+			}
+			_, err := Walk(context.Background(), []string{path}, opts, func(in *Input) error {
+				if strings.HasSuffix(in.Name, "!w") {
+					return nil
+				}
+				if _, whole := in.HeadSum(); whole != c.whole {
 					t.Errorf("HeadSum() whole = %v, want %v", whole, c.whole)
 				}
-				if want := sha256.Sum256([]byte(c.content[:min(len(c.content), headSize)])); c.known && head != want {
-					t.Errorf("HeadSum() = %x, want %x", head, want)
+				n := int64(len(c.content))
+				lengths := []int64{n / 2, n, 0, 10, n + 5}
+				sums, all, size, err := in.Beginnings(lengths)
+				if c.unknown {
+					if !errors.Is(err, ErrSumUnknown) {
+						t.Errorf("Beginnings() = %v, want %v", err, ErrSumUnknown)
+					}
+					return nil
 				}
-				sum, err := in.Sum()
-				switch {
-				case !c.known && !errors.Is(err, ErrSumUnknown):
-					t.Errorf("Sum() = %v, want %v", err, ErrSumUnknown)
-				case c.known && (err != nil || sum != sha256.Sum256([]byte(c.content))):
-					t.Errorf("Sum() = %x, %v, want %x", sum, err, sha256.Sum256([]byte(c.content)))
-				case c.known && in.Size() != int64(len(c.content)):
-					t.Errorf("Size() = %d, want %d", in.Size(), len(c.content))
+				if err != nil {
+					t.Fatalf("Beginnings() = %v, want nil", err)
 				}
+				if c.content != "?" {
+					for i, l := range lengths {
+						if want := sha256.Sum256([]byte(c.content[:min(l, n)])); sums[i] != want {
+							t.Errorf("Beginnings(%d) = %x, want %x", l, sums[i], want)
+						}
+					}
+					if want := sha256.Sum256([]byte(c.content)); all != want || size != n {
+						t.Errorf("Beginnings() = %x of %d, want %x of %d", all, size, want, n)
+					}
+				}
+				var records []string
 				if err := drain(t, in, &records); err != nil {
 					return err
 				}
-				after, afterErr := in.Sum()
-				if c.known && (afterErr != nil || after != sum) {
-					t.Errorf("Sum() at the end = %x, %v, want %x as before", after, afterErr, sum)
+				if sum := in.Behind(); sum != all || in.Consumed() != size {
+					t.Errorf("Behind() at the end = %x of %d, want %x of %d as before", sum, in.Consumed(), all, size)
 				}
 				return nil
 			})
 			if err != nil {
 				t.Fatalf("Walk(%s) = %v, want nil", path, err)
 			}
-			_, err = Walk(context.Background(), []string{path}, Options{}, func(in *Input) error {
-				again = nil
-				if err := drain(t, in, &again); err != nil {
-					return err
-				}
-				sum, err := in.Sum()
-				if complete := c.content != "" || c.name == "empty"; complete && (err != nil || sum != sha256.Sum256([]byte(c.content))) {
-					t.Errorf("Sum() at the end alone = %x, %v, want %x", sum, err, sha256.Sum256([]byte(c.content)))
-				}
-				return nil
-			})
-			if err != nil {
-				t.Fatalf("Walk(%s) = %v, want nil", path, err)
-			}
-			same(t, "records after a sum", records, again)
 		})
 	}
 }
 
-// TestGrowingFile: what comes after the sum is not read, so that the sum stays
-// that of what was; Skip goes on from there.
-func TestGrowingFile(t *testing.T) {
-	first := "srcaddr dstaddr\n" + strings.Repeat("1 2\n", 50000)
-	path := write(t, filepath.Join(t.TempDir(), "f"), first)
-	var consumed int64
-	var got []string
+// TestBehind: at every record, what lies behind has the hash that the file's
+// beginning has.
+func TestBehind(t *testing.T) {
+	content := "srcaddr dstaddr\n" + strings.Repeat("1 2\n3 4\n", 40000)
+	path := write(t, filepath.Join(t.TempDir(), "f"), content)
+	n := 0
 	_, err := Walk(context.Background(), []string{path}, Options{}, func(in *Input) error {
-		if _, err := in.Sum(); err != nil {
-			t.Fatalf("Sum() = %v, want nil", err)
+		for ; ; n++ {
+			if _, err := in.Next(); err != nil {
+				return err
+			}
+			if n%1999 == 0 {
+				if sum, want := in.Behind(), sha256.Sum256([]byte(content[:in.Consumed()])); sum != want {
+					t.Errorf("Behind() after %d = %x, want %x", in.Consumed(), sum, want)
+				}
+			}
 		}
-		f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		f.WriteString("3 4\n")
-		err = drain(t, in, &got)
-		consumed = in.Consumed()
-		return err
 	})
-	if err != nil || len(got) != 50000 || consumed != int64(len(first)) {
-		t.Fatalf("Walk(growing file) = %d records, %d bytes, %v, want 50000, %d", len(got), consumed, err, len(first))
-	}
-	got = nil
-	_, err = Walk(context.Background(), []string{path}, Options{}, func(in *Input) error {
-		if err := in.Skip(consumed); err != nil {
-			return err
-		}
-		return drain(t, in, &got)
-	})
-	if err != nil {
-		t.Fatalf("Walk(grown file) = %v, want nil", err)
-	}
-	same(t, "what has grown", got, []string{"<aws.vpcflow>[srcaddr dstaddr]3 4"})
-	for _, n := range []int64{consumed - 1, 1 << 30} {
-		_, err = Walk(context.Background(), []string{path}, Options{}, func(in *Input) error { return in.Skip(n) })
-		if err == nil {
-			t.Errorf("Skip(%d) = nil, want an error", n)
-		}
+	if err != nil || n != 80000 {
+		t.Fatalf("Walk(%s) = %d records, %v, want 80000", path, n, err)
 	}
 }
 

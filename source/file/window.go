@@ -12,9 +12,15 @@ type window struct {
 	buf        []byte
 	start, end int
 	off        int64     // place of buf[start] in the stream
-	limit      int64     // place at which the stream is taken to end, or -1
 	err        error     // why there is no more to read; io.EOF at the end
-	hash       hash.Hash // of all that was read, or nil
+	hash       hash.Hash // of the bytes before the place summed
+	summed     int64     // at most off; what is between them is still in buf
+}
+
+// sum brings the hash up to off.
+func (w *window) sum() {
+	w.hash.Write(w.buf[w.start-int(w.off-w.summed) : w.start])
+	w.summed = w.off
 }
 
 // bytes is what is held.
@@ -31,6 +37,7 @@ func (w *window) fill() bool {
 	if w.err != nil {
 		return false
 	}
+	w.sum()
 	held := w.end - w.start
 	if w.start > 0 && (held == 0 || len(w.buf)-w.end < len(w.buf)/4) {
 		copy(w.buf, w.buf[w.start:w.end])
@@ -42,19 +49,8 @@ func (w *window) fill() bool {
 		w.buf, w.start, w.end = grown, 0, held
 	}
 	room := w.buf[w.end:]
-	if w.limit >= 0 {
-		left := w.limit - w.off - int64(held)
-		if left <= 0 {
-			w.err = io.EOF
-			return false
-		}
-		room = room[:min(int64(len(room)), left)]
-	}
 	for range 100 {
 		n, err := w.r.Read(room)
-		if w.hash != nil {
-			w.hash.Write(room[:n])
-		}
 		w.end += n
 		w.err = err
 		if n > 0 || err != nil {

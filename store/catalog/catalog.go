@@ -66,7 +66,7 @@ func Describe(id string, size int64, m *segment.Meta) Segment {
 		Fields: make([]segment.Field, len(m.Fields)),
 	}
 	for i, f := range m.Fields {
-		s.Fields[i] = segment.Field{Path: f.Path, Column: f.Column, Type: f.Type, Digits: f.Digits}
+		s.Fields[i] = segment.Field{Path: f.Path, Column: f.Column, Type: f.Type, Digits: f.Digits, Forms: f.Forms}
 	}
 	slices.SortFunc(s.Fields, func(a, b segment.Field) int { return strings.Compare(a.Path, b.Path) })
 	return s
@@ -77,10 +77,16 @@ type File struct {
 	Group   string   `json:"group"`
 	Head    [32]byte `json:"head"` // SHA-256 of its first 64 KiB, or of all of it
 	Name    string   `json:"name"`
-	Size    int64    `json:"size"` // logical bytes; -1 while unknown
-	Sum     [32]byte `json:"sum"`  // SHA-256 of all of it; zero while it is not read to its end
+	Size    int64    `json:"size"` // logical bytes that lie behind the records read; -1 while unknown
+	Sum     [32]byte `json:"sum"`  // SHA-256 of these bytes; zero while unknown
 	Records int64    `json:"records"`
-	Done    bool     `json:"done"`
+	// Last is how many bytes the last of the records has, 0 if that is not
+	// known: a line that was cut is longer when the file has grown.
+	Last int64 `json:"last,omitempty"`
+	Done bool  `json:"done"` // it was read to its end
+	// Grows says that the file may grow, so that it is remembered by name too,
+	// under the hash of its name instead of that of its head.
+	Grows bool `json:"-"`
 }
 
 // Batch is an accepted batch: the same id with the same body is answered

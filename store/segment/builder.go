@@ -308,9 +308,14 @@ func (b *Builder) columnsOf(s *shape.Shape) []int32 {
 			b.cols = append(b.cols, col)
 			b.fields++
 		}
-		if h.Form == shape.JSON {
+		switch h.Form {
+		case shape.JSON:
 			b.cols[c].json = true
 			b.cols[c].toText()
+		case shape.Quoted:
+			b.cols[c].stands |= InQuotes
+		case shape.Bare:
+			b.cols[c].stands |= WithoutQuotes
 		}
 		cols[i] = int32(c)
 	}

@@ -17,6 +17,7 @@ import (
 type column struct {
 	path   string
 	json   bool // some values are JSON text
+	stands Forms
 	form   form
 	digits int     // asTimes: of the fraction of a second
 	nums   []int64 // asInts: the values; asTimes: microseconds since the Unix epoch; asAddrs: IPv4 addresses

@@ -11,9 +11,9 @@ import (
 	"trailward/shape"
 )
 
-// TestForms has fields that change what they hold: each in its own row of the
+// TestColumnForms has fields that change what they hold: each in its own row of the
 // table, and for long enough that its column has made up its mind before.
-func TestForms(t *testing.T) {
+func TestColumnForms(t *testing.T) {
 	const rows = 2 * dictTrial
 	r := rand.New(rand.NewPCG(3, 3))
 	uuid := func(int) string {
@@ -148,8 +148,8 @@ func checkForms(t *testing.T, b *Builder, lines [][]byte, sorted bool, typ Type)
 	}
 }
 
-// FuzzForms holds that what a form takes it gives back.
-func FuzzForms(f *testing.F) {
+// FuzzColumnForms holds that what a form takes it gives back.
+func FuzzColumnForms(f *testing.F) {
 	for _, s := range []string{"1.2.3.4", "255.255.255.255", "0.0.0.0", "01.2.3.4", "256.1.1.1", "1.2.3.", "123e4567-e89b-12d3-a456-426614174000", "123E4567-e89b-12d3-a456-426614174000", "-1", "-0", "9223372036854775807", "2026-01-02T03:04:05.006Z"} {
 		f.Add([]byte(s))
 	}

@@ -23,6 +23,7 @@ const (
 	Match              // has a match of Regexp
 	Within             // is an IP address in Prefix
 	Present            // is there
+	Custom             // is one that Accept accepts
 )
 
 // Test is one test of a record.
@@ -41,6 +42,7 @@ type Test struct {
 	Loose  bool
 	Regexp *regexp.Regexp
 	Prefix netip.Prefix
+	Accept func(value []byte) bool
 }
 
 // Cond holds when one of its tests holds.
@@ -341,6 +343,8 @@ func (s *Reader) test(t Test, cols Columns, set rowSet) error {
 				a, err := netip.ParseAddr(string(v))
 				return err == nil && t.Prefix.Contains(a.Unmap().WithZone(""))
 			}
+		case Custom:
+			f = t.Accept
 		case Present:
 			f = func([]byte) bool { return true }
 		}

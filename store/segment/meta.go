@@ -27,6 +27,7 @@ type Field struct {
 	Column string     `json:"c,omitempty"` // the column's name; unique without regard to case
 	Type   Type       `json:"t,omitempty"`
 	Digits int        `json:"d,omitempty"` // of a Stamp: 0, 3 or 6
+	Forms  Forms      `json:"q,omitempty"` // how its values stand in the records
 	Filter [2]int64   `json:"b,omitzero"`  // offset and size, in the filters, of that of the column's values
 	Blocks bool       `json:"k,omitempty"` // it is one filter for each block of 2,048 rows
 	Chunks [][2]int64 `json:"o,omitempty"` // offset and size of its chunk in each row group
@@ -78,6 +79,18 @@ func (f *Field) column() parquet.Column {
 	}
 	return c
 }
+
+// Forms says how the values of a field stand in the records, so that an object
+// can be made again of its members: "12" and 12 are one value in a column. JSON
+// text, of a field of type JSON, is not counted. 0 says that it is not known, or
+// that all values are JSON text.
+type Forms uint8
+
+// Ways in which a value stands; a field may have both.
+const (
+	InQuotes      Forms = 1 << iota // as a JSON string
+	WithoutQuotes                   // as a number, true, false, or a piece of a line
+)
 
 // Internal reports whether the column serves to put records together only and
 // is none of their fields.

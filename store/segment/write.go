@@ -229,7 +229,7 @@ func (b *Builder) plan(m *Meta) *writePlan {
 		m.Fields = append(m.Fields, Field{Path: f.name, Column: name(f.name), Type: t})
 	}
 	for _, c := range p.texts {
-		f := Field{Path: c.path, Column: name(c.path)}
+		f := Field{Path: c.path, Column: name(c.path), Forms: c.stands}
 		switch {
 		case c.json:
 			f.Type = JSON

@@ -88,7 +88,8 @@ type walReader struct {
 func (w *walReader) file(f walFile, last bool) error {
 	h, err := w.v.FS.OpenFile(f.name, os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) && w.v.opt.Live {
-		return nil // its records are in segments now
+		w.known = false // the next file does not continue the one before this
+		return nil      // its records are in segments now
 	}
 	if err != nil {
 		return err

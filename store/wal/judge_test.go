@@ -3,7 +3,6 @@ package wal
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"trailward/internal/vfs/vfstest"
 	"trailward/store/seal"
+	scale "trailward/test/judge"
 )
 
 // judge hands out entries and holds the WAL to its word: what it acknowledged,
@@ -247,15 +247,10 @@ func TestEveryOperation(t *testing.T) {
 	}
 }
 
-var powerCuts = flag.Uint64("powercuts", 2000, "scenarios of TestPowerCuts; the goal is 10000")
-
 // Many more scenarios, each with one power cut somewhere.
 func TestPowerCuts(t *testing.T) {
 	s := testSealer(t, 1)
-	seeds := *powerCuts
-	if testing.Short() {
-		seeds = min(seeds, 200)
-	}
+	seeds := uint64(scale.Scale(t, "FAULT_SEEDS", 2000))
 	for seed := uint64(100); seed < 100+seeds; seed++ {
 		at := 1 + rand.New(rand.NewPCG(seed, 5)).IntN(150)
 		runJudge(t, s, seed, at, vfstest.ErrPowerCut, 1)

@@ -1,0 +1,42 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"trailward/query/athena"
+	"trailward/query/insights"
+
+	"trailward"
+)
+
+// Check looks for faults in a question's text without asking it: it waits for
+// nobody's turn. A question that passes can fail for what is in the records.
+func (e *Engine) Check(ctx context.Context, req Request) error {
+	if req.Now.IsZero() {
+		req.Now = time.Now()
+	}
+	if req.Language == Insights {
+		_, err := insights.Compile(req.Text, insights.Options{Now: req.Now, Start: req.Start, End: req.End, Lookup: e.opts.Lookup})
+		return err
+	}
+	snap, err := e.opts.Snapshot(Selection{Groups: req.Groups, Start: req.Start, End: req.End})
+	if err != nil {
+		return fmt.Errorf("take a snapshot of the store: %w", err)
+	}
+	defer snap.Close()
+	parts, known := inRange(snap.Parts(), req.Start, req.End), newSchemas(true)
+	tables := make(map[string]trailward.Kind, len(req.Tables))
+	for name, kind := range req.Tables {
+		tables[name] = trailward.Kind(kind) // one that is none is named when it is asked
+	}
+	_, err = athena.Prepare(req.Text, athena.Options{
+		Serialize:   func(text string) (string, error) { return e.pool.SerializeSQL(ctx, text) },
+		Deserialize: func(tree string) (string, error) { return e.pool.DeserializeSQL(ctx, tree) },
+		Tables:      tables,
+		Fields:      func(kind trailward.Kind) []string { return fieldPaths(parts, known, kind) },
+		Now:         req.Now,
+	})
+	return err
+}
