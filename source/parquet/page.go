@@ -46,6 +46,9 @@ func checkPages(r io.ReaderAt, c *metadata.ColumnChunkMetaData, col *schema.Colu
 		case h.dictionary && h.values > h.size/width(col):
 			return fmt.Errorf("its dictionary of %d bytes says that it has %d values", h.size, h.values)
 		}
+		if err := checkDelta(r, at+int64(n), h, c, col); err != nil {
+			return err
+		}
 		at += int64(n) + h.packed
 	}
 	return nil
@@ -68,9 +71,13 @@ func width(col *schema.Column) int64 {
 
 // page is what a page's header says.
 type page struct {
-	size, packed int64 // bytes, unpacked and as they are
-	values       int64
-	dictionary   bool
+	size, packed       int64 // bytes, unpacked and as they are
+	values             int64
+	encoding           int64
+	dictionary         bool
+	v2                 bool  // a data page of version 2
+	defBytes, repBytes int64 // of its levels
+	plain              bool  // it is not packed although the column is
 }
 
 // pageHeader is the most bytes of a header that are looked at. Statistics in it
@@ -90,12 +97,21 @@ func parsePage(b []byte) (h page, n int, ok bool) {
 			h.packed = t.int()
 		case (id == 5 || id == 7 || id == 8) && kind == thriftStruct:
 			h.dictionary = h.dictionary || id == 7
+			h.v2 = h.v2 || id == 8
 			t.fields(1, func(id int16, kind byte) {
-				if id == 1 && kind == thriftInt32 {
+				switch {
+				case id == 1 && kind == thriftInt32:
 					h.values = t.int()
-					return
+				case kind == thriftInt32 && (id == 2 && !h.v2 || id == 4 && h.v2):
+					h.encoding = t.int()
+				case id == 5 && kind == thriftInt32 && h.v2:
+					h.defBytes = t.int()
+				case id == 6 && kind == thriftInt32 && h.v2:
+					h.repBytes = t.int()
+				default:
+					h.plain = h.plain || id == 7 && kind == thriftFalse && h.v2
+					t.skip(kind, 1)
 				}
-				t.skip(kind, 1)
 			})
 		default:
 			t.skip(kind, 0)

@@ -363,10 +363,56 @@ func TestBomb(t *testing.T) {
 	}
 }
 
+func TestDeltaBlocks(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		in   []byte
+		at   int
+		err  error
+	}{
+		{"one value", []byte{0x80, 0x01, 4, 1, 14, 99}, 5, nil},
+		{"none", []byte{0x80, 0x01, 4, 0, 0}, 5, nil},
+		{"33 values, of which the first miniblock has differences of 1 bit", append([]byte{0x80, 0x01, 4, 33, 0, 0, 1, 0, 0, 0}, 1, 2, 3, 4, 99), 14, nil},
+		{"cut", []byte{0x80, 0x01, 4, 33, 0, 0, 1}, 0, errNoDelta},
+		{"nothing", nil, 0, errNoDelta},
+		{"a block larger than memory", []byte{0x80, 0x80, 0x80, 0x80, 0x0f, 1, 2, 0, 0, 1}, 0, ErrTooLarge},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if at, err := deltaBlocks(c.in); at != c.at || !errors.Is(err, c.err) {
+				t.Errorf("deltaBlocks(%x) = %d, %v, want %d, %v", c.in, at, err, c.at, c.err)
+			}
+		})
+	}
+}
+
+// TestDeltaBomb: a file whose block of a delta encoding claims four billion values.
+func TestDeltaBomb(t *testing.T) {
+	var values []any
+	for i := range 50 {
+		values = append(values, int64(i*i))
+	}
+	b := written(t, []schema.Node{prim(t, "x", parquet.Repetitions.Required, nil, parquet.Types.Int64, -1)},
+		[]parquet.WriterProperty{parquet.WithDictionaryDefault(false), parquet.WithEncoding(parquet.Encodings.DeltaBinaryPacked), parquet.WithStats(false)}, []column{{values: values}})
+	if got, err := lines(b); err != nil || strings.Count(got, "\n") != 50 {
+		t.Fatalf("lines = %.100q, %v, want 50", got, err)
+	}
+	// The block size of 128 in two bytes becomes one of three: 0x1fff80.
+	at := bytes.Index(b, []byte{0x80, 0x01, 0x04, 50})
+	if at < 0 {
+		t.Fatal("the page does not begin with a block of 128 values in 4 parts")
+	}
+	b[at+1], b[at+2] = 0xff, 0x7f
+	if _, err := lines(b); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("lines of a block of two million values = %v, want %v", err, ErrTooLarge)
+	}
+}
+
 func FuzzReader(f *testing.F) {
 	b, _ := flowFile(f, 50, 2, parquet.WithCompression(compress.Codecs.Zstd))
 	f.Add(b)
 	b, _ = flowFile(f, 50, 1, parquet.WithCompression(compress.Codecs.Snappy), parquet.WithDataPageVersion(parquet.DataPageV2))
+	f.Add(b)
+	b, _ = flowFile(f, 50, 1, parquet.WithDictionaryDefault(false), parquet.WithEncodingFor("bytes", parquet.Encodings.DeltaBinaryPacked), parquet.WithEncodingFor("srcaddr", parquet.Encodings.DeltaByteArray))
 	f.Add(b)
 	req, rep, opt := parquet.Repetitions.Required, parquet.Repetitions.Repeated, parquet.Repetitions.Optional
 	text := schema.StringLogicalType{}
