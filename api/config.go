@@ -80,8 +80,10 @@ type Config struct {
 	MaxLine, MaxRecords int
 	// MaxBodyMemory bounds the bytes that all requests together hold. Over: 429.
 	MaxBodyMemory int64
-	// MaxIngests bounds the batches handed to the store at once; IngestWait is
-	// how long a request waits for its turn before it gets 429.
+	// MaxIngests bounds the batches handed to the store at once, of which a
+	// principal has at most three quarters for one group; IngestWait is how long
+	// a request waits for its turn before it gets 429. Those that wait take turns
+	// by principal and group.
 	MaxIngests int
 	IngestWait time.Duration
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -37,6 +38,15 @@ func newFairGate(cfg Config) *fairGate {
 	return &fairGate{
 		slots: cfg.MaxQueries, perPrincipal: min(cfg.MaxPrincipalQueries, cfg.MaxQueries),
 		line: cfg.MaxQueriesQueued, linePer: max(1, min(cfg.MaxPrincipalQueued, cfg.MaxQueriesQueued)), wait: cfg.QueryWait,
+		running: map[string]int{}, lines: map[string][]*turn{},
+	}
+}
+
+// newIngestGate is for batches: who floods waits behind his own, and a quarter of the
+// turns is never all his. Their line has no bound but the memory of their bodies.
+func newIngestGate(cfg Config) *fairGate {
+	return &fairGate{
+		slots: cfg.MaxIngests, perPrincipal: cfg.MaxIngests - cfg.MaxIngests/4, line: math.MaxInt, linePer: math.MaxInt, wait: cfg.IngestWait,
 		running: map[string]int{}, lines: map[string][]*turn{},
 	}
 }

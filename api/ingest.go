@@ -232,7 +232,7 @@ func (s *Server) tooManyRecords() *failure {
 // store hands a batch to the store and answers when it is durable.
 func (s *Server) store(w http.ResponseWriter, r *http.Request, b *body, req IngestRequest) {
 	req.BodyHash = sha256.Sum256(b.data)
-	leave, err := s.ingests.enter(r.Context())
+	leave, err := s.ingests.enter(r.Context(), req.Principal+"\x00"+req.Group)
 	if errors.Is(err, errFull) {
 		s.fail(w, r, overloaded("too many batches are being stored"))
 		return

@@ -35,7 +35,7 @@ type Server struct {
 
 	crossOrigin *http.CrossOriginProtection
 	memory      *budget
-	ingests     *gate
+	ingests     *fairGate // by principal and group
 	queries     *fairGate
 	cats        *fairGate // apart: a slow reader may hold one for hours
 	async       *asyncQueries
@@ -84,7 +84,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		s.cert = c
 	}
 	s.memory = &budget{limit: s.cfg.MaxBodyMemory}
-	s.ingests = newGate(s.cfg.MaxIngests, s.cfg.IngestWait)
+	s.ingests = newIngestGate(s.cfg)
 	s.queries = newFairGate(s.cfg)
 	cats := s.cfg
 	cats.MaxQueries, cats.MaxPrincipalQueries = s.cfg.MaxCats, max(1, s.cfg.MaxCats*3/4)
