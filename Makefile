@@ -32,7 +32,7 @@ e2e-kube: build ## the test with a real Kubernetes API server, which is built fi
 	TRAILWARD_BIN=$(CURDIR)/$(BIN) TRAILWARD_KUBE_BIN="$$(test/kube/binaries dir)" $(GO) test -count=1 -v -timeout 15m -run '^TestKubernetes$$' ./test
 
 # docs/keeping.md says what each number is of.
-nightly: build ## the fault tests at their full size (about 1.5 hours on two cores)
+nightly: build ## the fault tests at their full size (hours on two cores)
 	FAULT_KILLS=$(or $(FAULT_KILLS),200) FAULT_SEEDS=$(or $(FAULT_SEEDS),10000) FAULT_FLIPS=$(or $(FAULT_FLIPS),500) FAULT_BITS=$(or $(FAULT_BITS),1000000) \
 	FAULT_OVERLOAD=$(or $(FAULT_OVERLOAD),5000) FAULT_NOISY=$(or $(FAULT_NOISY),1000) TRAILWARD_BIN=$(CURDIR)/$(BIN) \
 	$(GO) test -v -count=1 -timeout 12h ./test ./test/judge ./store ./store/wal ./store/ledger ./store/verifier ./internal/vfs/...

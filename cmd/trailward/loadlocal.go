@@ -6,8 +6,10 @@ import (
 	"io"
 	"time"
 
+	"trailward"
 	"trailward/api"
 	"trailward/intake"
+	"trailward/shape"
 	"trailward/source/file"
 	"trailward/store"
 )
@@ -66,6 +68,7 @@ func loadInput(ctx context.Context, job ingestJob, load *store.Load, p *intake.P
 		stream = streamName(in.Name)
 	}
 	arrival := time.Now()
+	var rec trailward.Record // not made anew for each
 	for n := int64(0); ; n++ {
 		framed, err := in.Next()
 		var damage *file.Damage
@@ -84,7 +87,9 @@ func loadInput(ctx context.Context, job ingestJob, load *store.Load, p *intake.P
 			}
 			behind.Records = n
 		}
-		rec, taken, reason := prepare(p, framed, job.kind, job.group, stream, arrival)
+		var taken shape.Taken
+		var reason string
+		rec, taken, reason = prepare(p, framed, job.kind, job.group, stream, arrival)
 		if reason != "" {
 			damaged[reason]++
 		}

@@ -78,7 +78,7 @@ const (
 	MaxLayers   = 10
 
 	headSize   = 64 << 10  // that is looked at to decide the framing, and hashed by HeadSum
-	windowSize = 256 << 10 // of the read buffer; it grows with the record
+	windowSize = 1 << 20   // of the read buffer; it grows with the record
 	ratioFrom  = 256 << 20 // bytes out of a top-level file before MaxRatio counts
 )
 

@@ -56,10 +56,11 @@ type Columns func(path string) (*Column, error)
 type Column struct {
 	column
 	present [4]uint64 // which bytes occur in the values' texts
+	last    []byte    // asText: the last byte of each value, to be searched at once; 0 for an empty one
 }
 
 // Memory returns about how many bytes the column takes.
-func (c *Column) Memory() int64 { return c.memory() + 64 }
+func (c *Column) Memory() int64 { return c.memory() + int64(len(c.last)) + 64 }
 
 // Value returns the text of the value in a row. buf is room for a number.
 func (c *Column) Value(row int64, buf []byte) ([]byte, bool) { return c.value(int(row), buf) }
@@ -94,6 +95,14 @@ func (s *Reader) Column(path string) (*Column, error) {
 		c.mark(c.dict.data)
 	case asText:
 		c.mark(c.data)
+		c.last = make([]byte, len(c.ends))
+		from := uint32(0)
+		for i, to := range c.ends {
+			if to > from {
+				c.last[i] = c.data[to-1]
+			}
+			from = to
+		}
 	}
 	return c, nil
 }
@@ -604,17 +613,24 @@ func (c *Column) endsWith(suffixes [][]byte, set rowSet) {
 		return
 	}
 	x := suffixes[0]
-	n, last := uint32(len(x)), x[len(x)-1]
-	var from uint32
-	for i, to := range c.ends {
-		if to-from >= n && c.data[to-1] == last && string(c.data[to-n:to]) == string(x) {
+	n := uint32(len(x))
+	for i := 0; ; i++ {
+		k := bytes.IndexByte(c.last[i:], x[n-1])
+		if k < 0 {
+			return
+		}
+		i += k
+		from, to := uint32(0), c.ends[i]
+		if i > 0 {
+			from = c.ends[i-1]
+		}
+		if to-from >= n && string(c.data[to-n:to]) == string(x) {
 			row := i
 			if c.rows != nil {
 				row = int(c.rows[i])
 			}
 			set.add(row)
 		}
-		from = to
 	}
 }
 

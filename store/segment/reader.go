@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/zeebo/xxh3"
+	"golang.org/x/sync/errgroup"
 	"trailward"
 	"trailward/shape"
 	"trailward/store/segment/parquet"
@@ -281,34 +283,43 @@ func (p Picked) Value(i int, buf []byte) ([]byte, bool) {
 	return p.chunks[i].value(p.at[i], buf), true
 }
 
-// Pick reads the values of a few rows, which ascend, of some columns.
+// Pick reads the values of a few rows, which ascend, of some columns. Columns
+// are read at the same time.
 func (s *Reader) Pick(paths []string, rows []int64) ([]Picked, error) {
 	out := make([]Picked, len(paths))
+	var eg errgroup.Group
+	eg.SetLimit(runtime.GOMAXPROCS(0))
 	for i, path := range paths {
-		if s.field(path) == nil {
+		if s.field(path) != nil {
+			eg.Go(func() (err error) {
+				out[i], err = s.pick(path, rows)
+				return err
+			})
+		}
+	}
+	return out, eg.Wait()
+}
+
+func (s *Reader) pick(path string, rows []int64) (out Picked, err error) {
+	for g, gr := range s.Meta.Groups {
+		var pick []int
+		for len(rows) > 0 && rows[0] < s.base[g]+gr.Rows {
+			pick = append(pick, int(rows[0]-s.base[g]))
+			rows = rows[1:]
+		}
+		if len(pick) == 0 {
 			continue
 		}
-		left := rows
-		for g, gr := range s.Meta.Groups {
-			var pick []int
-			for len(left) > 0 && left[0] < s.base[g]+gr.Rows {
-				pick = append(pick, int(left[0]-s.base[g]))
-				left = left[1:]
-			}
-			if len(pick) == 0 {
-				continue
-			}
-			c, err := s.column(g, path, pick)
-			if err != nil {
-				return nil, err
-			}
-			for k := range pick {
-				out[i].chunks, out[i].at = append(out[i].chunks, c), append(out[i].at, k)
-			}
+		c, err := s.column(g, path, pick)
+		if err != nil {
+			return Picked{}, err
 		}
-		if len(left) > 0 {
-			return nil, fmt.Errorf("read segment: row %d does not exist", left[0])
+		for k := range pick {
+			out.chunks, out.at = append(out.chunks, c), append(out.at, k)
 		}
+	}
+	if len(rows) > 0 {
+		return Picked{}, fmt.Errorf("read segment: row %d does not exist", rows[0])
 	}
 	return out, nil
 }

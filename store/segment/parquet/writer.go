@@ -18,7 +18,7 @@ const (
 	pageSize = 64 << 10
 	// pageValues bounds the values of a page, so that one of few bits a value
 	// does not take long to decode for the sake of one of them.
-	pageValues = 64 << 10
+	pageValues = 16 << 10
 	// PlainValues is how many byte strings without a dictionary a page has,
 	// where they are of the usual length.
 	PlainValues = 2048
@@ -153,7 +153,7 @@ func (w *Writer) Ints(values []int64, rows Rows, delta bool) error {
 	}
 	if delta {
 		c.encoding = encDelta
-		const step = 32 << 10
+		const step = pageValues
 		for v := 0; v < len(values) || v == 0; v += step {
 			to := min(v+step, len(values))
 			w.beginPage(c, rows, v, to)
