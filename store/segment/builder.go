@@ -9,7 +9,7 @@
 // one run of plain bytes: encryption is seal's, names on disk are blob's, which
 // segments exist is catalog's.
 //
-// It is the only importer of the Parquet library.
+// Parquet itself is the business of its child, segment/parquet.
 package segment
 
 import (
