@@ -30,6 +30,20 @@ func (s *Server) insightsQuery(w http.ResponseWriter, r *http.Request) {
 }
 func (s *Server) sqlQuery(w http.ResponseWriter, r *http.Request) { s.answer(w, r, query.SQL) }
 
+// questionInTurn reads a question and waits for its turn, which leave ends. Where
+// that fails it has answered the request, and ok is false.
+func (s *Server) questionInTurn(w http.ResponseWriter, r *http.Request, lang query.Language) (req query.Request, leave func(), ok bool) {
+	req, f := s.readQuestion(r, lang)
+	if f == nil {
+		leave, f = s.takeTurn(r, s.queries)
+	}
+	if f != nil {
+		s.fail(w, r, f)
+		return query.Request{}, nil, false
+	}
+	return req, leave, true
+}
+
 // answer runs a question and streams its rows.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, lang query.Language) {
 	format, f := chooseFormat(param(r, "format"), r.Header.Values("Accept"))
@@ -37,14 +51,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, lang query.Langu
 		s.fail(w, r, f)
 		return
 	}
-	req, f := s.readQuestion(r, lang)
-	if f != nil {
-		s.fail(w, r, f)
-		return
-	}
-	leave, f := s.takeTurn(r, s.queries)
-	if f != nil {
-		s.fail(w, r, f)
+	req, leave, ok := s.questionInTurn(w, r, lang)
+	if !ok {
 		return
 	}
 	defer leave()

@@ -466,14 +466,8 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, f)
 		return
 	}
-	req, f := s.readQuestion(r, anyLanguage)
-	if f != nil {
-		s.fail(w, r, f)
-		return
-	}
-	leave, f := s.takeTurn(r, s.queries)
-	if f != nil {
-		s.fail(w, r, f)
+	req, leave, ok := s.questionInTurn(w, r, anyLanguage)
+	if !ok {
 		return
 	}
 	defer leave()

@@ -156,7 +156,7 @@ func (s *scan) test(schema *partSchema, a plan.Atom, search bool) (t segment.Tes
 		t.Op, t.Prefix = segment.Within, p.Masked()
 	case plan.AtomSpan:
 		// Only times that sort as text do can be compared as such.
-		if len(t.Columns) != 1 || schema.stamps[t.Columns[0]] == "" {
+		if len(t.Columns) != 1 || !schema.stamps[t.Columns[0]] {
 			return t, false
 		}
 		t.Op, t.Accept = segment.Custom, spanTest(a.Span)

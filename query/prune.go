@@ -82,7 +82,7 @@ func (s *scan) mayHold(a plan.Atom, part Part, schema *partSchema, matchers map[
 	if e.typ == plan.Null {
 		return false // every test is false for a missing value
 	}
-	if a.Op != plan.AtomSpan || !e.plain || len(e.cols) != 1 || schema.stamps[e.cols[0]] == "" {
+	if a.Op != plan.AtomSpan || !e.plain || len(e.cols) != 1 || !schema.stamps[e.cols[0]] {
 		return true
 	}
 	b, ok := part.(Bounded)

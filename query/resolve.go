@@ -52,7 +52,7 @@ type partSchema struct {
 	types   map[string]plan.Type
 	names   map[string]string // path → name in the Parquet file
 	quotes  map[string]Quotes
-	stamps  map[string]string                  // path → how strftime writes it, for columns that hold times
+	stamps  map[string]bool                    // paths of columns that hold times
 	texts   map[string]func(col string) string // path → SQL for the text, for columns that hold something else
 	flat    map[string][]string                // name without marks → paths
 	folded  map[string][]string                // the same in lower case; made when first needed
@@ -87,9 +87,9 @@ func newPartSchema(kind trailward.Kind, fields []Field, foldAll bool) *partSchem
 			}
 			if f.Stamp {
 				if s.stamps == nil {
-					s.stamps = map[string]string{}
+					s.stamps = map[string]bool{}
 				}
-				s.stamps[f.Path] = stampFormats[f.Digits]
+				s.stamps[f.Path] = true
 			}
 			if text := textOf(f); text != nil {
 				if s.texts == nil {

@@ -71,7 +71,6 @@ static trailward_address_function trailward_address_pointer(void) { return trail
 import "C"
 
 import (
-	"errors"
 	"sync"
 	"unsafe"
 
@@ -88,18 +87,8 @@ var initAddress = sync.OnceFunc(func() { C.trailward_address_init() })
 
 func registerAddress(conn duckdb.Connection) error {
 	initAddress()
-	fn := duckdb.CreateScalarFunction()
-	defer duckdb.DestroyScalarFunction(&fn)
-	duckdb.ScalarFunctionSetName(fn, AddressFunction)
-	bigint := duckdb.CreateLogicalType(duckdb.TypeBigInt)
-	defer duckdb.DestroyLogicalType(&bigint)
-	varchar := duckdb.CreateLogicalType(duckdb.TypeVarchar)
-	defer duckdb.DestroyLogicalType(&varchar)
-	duckdb.ScalarFunctionAddParameter(fn, bigint)
-	duckdb.ScalarFunctionSetReturnType(fn, varchar)
-	duckdb.ScalarFunctionSetFunction(fn, unsafe.Pointer(C.trailward_address_pointer()))
-	if duckdb.RegisterScalarFunction(conn, fn) == duckdb.StateError {
-		return errors.New("register " + AddressFunction)
-	}
-	return nil
+	return scalar{
+		name: AddressFunction, args: []duckdb.Type{duckdb.TypeBigInt}, returns: duckdb.TypeVarchar,
+		call: unsafe.Pointer(C.trailward_address_pointer()),
+	}.register(conn)
 }

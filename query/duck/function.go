@@ -43,28 +43,54 @@ var functions sync.Map // uintptr → *instance
 func registerFunction(conn duckdb.Connection, in *instance) (*function, error) {
 	f := &function{key: C.calloc(1, 1)}
 	functions.Store(uintptr(f.key), in)
-	fn := duckdb.CreateScalarFunction()
-	defer duckdb.DestroyScalarFunction(&fn)
-	duckdb.ScalarFunctionSetName(fn, MessageFunction)
-	bigint := duckdb.CreateLogicalType(duckdb.TypeBigInt)
-	defer duckdb.DestroyLogicalType(&bigint)
-	varchar := duckdb.CreateLogicalType(duckdb.TypeVarchar)
-	defer duckdb.DestroyLogicalType(&varchar)
-	duckdb.ScalarFunctionAddParameter(fn, bigint)
-	duckdb.ScalarFunctionAddParameter(fn, bigint)
-	duckdb.ScalarFunctionSetReturnType(fn, varchar)
 	// It is no more volatile than a column. But DuckDB moves a condition on what
 	// a volatile function gives not below the place where it is called, so a
 	// record is put together once, after the conditions on columns, and not once
 	// for the condition and again for whatever else reads it.
-	duckdb.ScalarFunctionSetVolatile(fn)
-	duckdb.ScalarFunctionSetExtraInfo(fn, f.key, nil)
-	duckdb.ScalarFunctionSetFunction(fn, unsafe.Pointer(C.trailward_scalar_function(C.trailward_message)))
-	if duckdb.RegisterScalarFunction(conn, fn) == duckdb.StateError {
+	err := scalar{
+		name: MessageFunction, args: []duckdb.Type{duckdb.TypeBigInt, duckdb.TypeBigInt}, returns: duckdb.TypeVarchar,
+		volatile: true, key: f.key, call: unsafe.Pointer(C.trailward_scalar_function(C.trailward_message)),
+	}.register(conn)
+	if err != nil {
 		f.free()
-		return nil, errors.New("register " + MessageFunction)
+		return nil, err
 	}
 	return f, nil
+}
+
+// scalar is a SQL function of ours.
+type scalar struct {
+	name     string
+	args     []duckdb.Type
+	returns  duckdb.Type
+	volatile bool
+	key      unsafe.Pointer // that call is given; may be nil
+	call     unsafe.Pointer // a C function of function info, input chunk and output vector
+}
+
+func (s scalar) register(conn duckdb.Connection) error {
+	fn := duckdb.CreateScalarFunction()
+	defer duckdb.DestroyScalarFunction(&fn)
+	duckdb.ScalarFunctionSetName(fn, s.name)
+	for _, t := range s.args {
+		typ := duckdb.CreateLogicalType(t)
+		duckdb.ScalarFunctionAddParameter(fn, typ)
+		duckdb.DestroyLogicalType(&typ)
+	}
+	typ := duckdb.CreateLogicalType(s.returns)
+	defer duckdb.DestroyLogicalType(&typ)
+	duckdb.ScalarFunctionSetReturnType(fn, typ)
+	if s.volatile {
+		duckdb.ScalarFunctionSetVolatile(fn)
+	}
+	if s.key != nil {
+		duckdb.ScalarFunctionSetExtraInfo(fn, s.key, nil)
+	}
+	duckdb.ScalarFunctionSetFunction(fn, s.call)
+	if duckdb.RegisterScalarFunction(conn, fn) == duckdb.StateError {
+		return errors.New("register " + s.name)
+	}
+	return nil
 }
 
 func (f *function) free() {

@@ -8,7 +8,6 @@ typedef void (*trailward_matched_function)(void *, void *, void *);
 import "C"
 
 import (
-	"errors"
 	"unsafe"
 
 	duckdb "github.com/duckdb/duckdb-go-bindings"
@@ -24,19 +23,10 @@ const MatchedFunction = "trailward_matched"
 
 // registerMatched registers the function with the instance that fn serves.
 func registerMatched(conn duckdb.Connection, f *function) error {
-	fn := duckdb.CreateScalarFunction()
-	defer duckdb.DestroyScalarFunction(&fn)
-	duckdb.ScalarFunctionSetName(fn, MatchedFunction)
-	boolean := duckdb.CreateLogicalType(duckdb.TypeBoolean)
-	defer duckdb.DestroyLogicalType(&boolean)
-	duckdb.ScalarFunctionSetReturnType(fn, boolean)
-	duckdb.ScalarFunctionSetVolatile(fn)
-	duckdb.ScalarFunctionSetExtraInfo(fn, f.key, nil)
-	duckdb.ScalarFunctionSetFunction(fn, unsafe.Pointer(C.trailward_matched_function(C.trailward_matched)))
-	if duckdb.RegisterScalarFunction(conn, fn) == duckdb.StateError {
-		return errors.New("register " + MatchedFunction)
-	}
-	return nil
+	return scalar{
+		name: MatchedFunction, returns: duckdb.TypeBoolean,
+		volatile: true, key: f.key, call: unsafe.Pointer(C.trailward_matched_function(C.trailward_matched)),
+	}.register(conn)
 }
 
 //export trailward_matched

@@ -10,6 +10,7 @@ import "C"
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"unsafe"
 
@@ -41,21 +42,13 @@ func registerTexts(conn duckdb.Connection, list []TextFunction) ([]unsafe.Pointe
 		key := C.calloc(1, 1)
 		textFunctions.Store(uintptr(key), f)
 		keys = append(keys, key)
-		fn := duckdb.CreateScalarFunction()
-		duckdb.ScalarFunctionSetName(fn, f.Name)
-		varchar := duckdb.CreateLogicalType(duckdb.TypeVarchar)
-		for range f.Args {
-			duckdb.ScalarFunctionAddParameter(fn, varchar)
-		}
-		duckdb.ScalarFunctionSetReturnType(fn, varchar)
-		duckdb.DestroyLogicalType(&varchar)
-		duckdb.ScalarFunctionSetExtraInfo(fn, key, nil)
-		duckdb.ScalarFunctionSetFunction(fn, unsafe.Pointer(C.trailward_text_function(C.trailward_text)))
-		state := duckdb.RegisterScalarFunction(conn, fn)
-		duckdb.DestroyScalarFunction(&fn)
-		if state == duckdb.StateError {
+		err := scalar{
+			name: f.Name, args: slices.Repeat([]duckdb.Type{duckdb.TypeVarchar}, f.Args), returns: duckdb.TypeVarchar,
+			key: key, call: unsafe.Pointer(C.trailward_text_function(C.trailward_text)),
+		}.register(conn)
+		if err != nil {
 			freeTexts(keys)
-			return nil, fmt.Errorf("register %s", f.Name)
+			return nil, err
 		}
 	}
 	return keys, nil

@@ -97,7 +97,7 @@ func (b *Builder) Write(w io.Writer, opt Options) (*Meta, error) {
 const filterFrom = 256
 
 // filterLength is how long the values of a column are on average at least for
-// filters of its blocks to be worth their 10 bits a value: ids and URIs are,
+// filters of its blocks to be worth their 16 bits a value: ids and URIs are,
 // addresses and numbers are not.
 const filterLength = 20
 
