@@ -21,7 +21,12 @@ type columnCache struct {
 	byKey map[columnKey]*list.Element
 }
 
-type columnKey struct{ part, path string }
+type columnKey struct {
+	part, path string
+	block      int // wholeColumn, or the number of a block
+}
+
+const wholeColumn = -1
 
 type cachedColumn struct {
 	key  columnKey
@@ -109,7 +114,7 @@ func (u *use) Values(paths []string, rows []int64) ([]ValueFunc, error) {
 	out := make([]ValueFunc, len(paths))
 	var pick []string // columns that are not decoded
 	for _, p := range paths {
-		if len(rows) <= fewRows && !u.s.columns.has(columnKey{u.info.ID, p}) {
+		if len(rows) <= fewRows && !u.Decoded(p) {
 			pick = append(pick, p)
 		}
 	}
@@ -143,13 +148,13 @@ func (u *use) Values(paths []string, rows []int64) ([]ValueFunc, error) {
 
 func (u *use) Messages(rows []int64, fn func(row int64, raw []byte) error) error {
 	// Where the shapes are decoded, a search for text came by, and the rest is too.
-	if rows == nil || !u.s.columns.has(columnKey{u.info.ID, segment.ShapePath}) {
+	if rows == nil || !u.Decoded(segment.ShapePath) {
 		return u.Records(rows, func(row int64, r *trailward.Record) error { return fn(row, r.Raw) })
 	}
 	return u.with(func(r *reading) (err error) {
 		var raw []byte
 		for _, row := range rows {
-			if raw, err = r.AppendRecord(raw[:0], row, u.Column); err != nil {
+			if raw, err = r.AppendRecord(raw[:0], row, u); err != nil {
 				return err
 			}
 			if err := fn(row, raw); err != nil {
@@ -160,10 +165,25 @@ func (u *use) Messages(rows []int64, fn func(row int64, raw []byte) error) error
 	})
 }
 
+// Column implements [segment.Columns].
 func (u *use) Column(path string) (*segment.Column, error) {
-	return u.s.columns.get(columnKey{u.info.ID, path}, func() (c *segment.Column, err error) {
+	return u.decoded(path, wholeColumn, func(r *reading) (*segment.Column, error) { return r.Column(path) })
+}
+
+// Block implements [segment.Columns].
+func (u *use) Block(path string, block int) (*segment.Column, error) {
+	return u.decoded(path, block, func(r *reading) (*segment.Column, error) { return r.Block(path, block) })
+}
+
+// Decoded implements [segment.Columns].
+func (u *use) Decoded(path string) bool {
+	return u.s.columns.has(columnKey{u.info.ID, path, wholeColumn})
+}
+
+func (u *use) decoded(path string, block int, decode func(*reading) (*segment.Column, error)) (*segment.Column, error) {
+	return u.s.columns.get(columnKey{u.info.ID, path, block}, func() (c *segment.Column, err error) {
 		err = u.with(func(r *reading) error {
-			c, err = r.Column(path)
+			c, err = decode(r)
 			return err
 		})
 		return c, err
@@ -172,7 +192,7 @@ func (u *use) Column(path string) (*segment.Column, error) {
 
 func (u *use) Find(conds []segment.Cond, limit int) (rows []int64, ok bool, err error) {
 	err = u.with(func(r *reading) error {
-		rows, ok, err = r.Find(conds, limit, u.Column)
+		rows, ok, err = r.Find(conds, limit, u)
 		return err
 	})
 	return rows, ok, err

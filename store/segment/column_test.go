@@ -138,7 +138,7 @@ func checkForms(t *testing.T, b *Builder, lines [][]byte, sorted bool, typ Type)
 		if !has {
 			continue
 		}
-		found, ok, err := rd.Find([]Cond{{Any: []Test{{Columns: []string{"v"}, Op: Equal, Values: []string{string(want)}}}}}, 1<<20, rd.Column)
+		found, ok, err := rd.Find([]Cond{{Any: []Test{{Columns: []string{"v"}, Op: Equal, Values: []string{string(want)}}}}}, 1<<20, newCached(rd))
 		if err != nil || !ok {
 			t.Fatalf("Find(%q) = %v, %v", want, ok, err)
 		}

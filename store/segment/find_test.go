@@ -12,18 +12,26 @@ import (
 	"trailward"
 )
 
-// cached is a Columns over r that decodes each column once.
-func cached(r *Reader) Columns {
-	have := map[string]*Column{}
-	return func(path string) (*Column, error) {
-		if c, ok := have[path]; ok {
-			return c, nil
-		}
-		c, err := r.Column(path)
-		have[path] = c
-		return c, err
-	}
+// cached is a Columns over a reader that decodes each column once.
+type cached struct {
+	r    *Reader
+	have map[string]*Column
 }
+
+func newCached(r *Reader) *cached { return &cached{r, map[string]*Column{}} }
+
+func (c *cached) Column(path string) (*Column, error) {
+	if c, ok := c.have[path]; ok {
+		return c, nil
+	}
+	col, err := c.r.Column(path)
+	c.have[path] = col
+	return col, err
+}
+
+func (c *cached) Block(path string, block int) (*Column, error) { return c.r.Block(path, block) }
+
+func (c *cached) Decoded(path string) bool { return c.have[path] != nil }
 
 // texts reads every record of r, in file order.
 func texts(t *testing.T, r *Reader) []string {
@@ -44,7 +52,7 @@ func TestFindTextAnywhere(t *testing.T) {
 	}
 	recs = append(recs, random(3, 500)...)
 	r := write(t, build(t, trailward.KindJSON, nil, recs), Options{})
-	cols := cached(r)
+	cols := newCached(r)
 	all := texts(t, r)
 	for i := range all {
 		got, err := r.AppendRecord(nil, int64(i), cols)
@@ -85,7 +93,7 @@ func TestFindByFields(t *testing.T) {
 	}
 	recs = append(recs, in{2000, `{"other":"x"}`, nil})
 	r := write(t, build(t, trailward.KindJSON, nil, recs), Options{})
-	cols := cached(r)
+	cols := newCached(r)
 	for _, c := range []struct {
 		name  string
 		conds []Cond

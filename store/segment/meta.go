@@ -23,16 +23,19 @@ const (
 
 // Field is one column of the Parquet file.
 type Field struct {
-	Path   string     `json:"p"`           // the field; unique
-	Column string     `json:"c,omitempty"` // the column's name; unique without regard to case
-	Type   Type       `json:"t,omitempty"`
-	Digits int        `json:"d,omitempty"` // of a Stamp: 0, 3 or 6
-	Forms  Forms      `json:"q,omitempty"` // how its values stand in the records
-	Filter [2]int64   `json:"b,omitzero"`  // offset and size, in the filters, of that of the column's values
-	Blocks bool       `json:"k,omitempty"` // it is one filter for each block of 2,048 rows
-	Chunks [][2]int64 `json:"o,omitempty"` // offset and size of its chunk in each row group
-	Index  [][2]int64 `json:"x,omitempty"` // and of the offset index of that
-	Raw    bool       `json:"r,omitempty"` // its pages are not compressed
+	Path    string     `json:"p"`           // the field; unique
+	Column  string     `json:"c,omitempty"` // the column's name; unique without regard to case
+	Type    Type       `json:"t,omitempty"`
+	Digits  int        `json:"d,omitempty"` // of a Stamp: 0, 3 or 6
+	Forms   Forms      `json:"q,omitempty"` // how its values stand in the records
+	Filter  [2]int64   `json:"b,omitzero"`  // offset and size, in the filters, of that of the column's values
+	Blocks  bool       `json:"k,omitempty"` // it is one filter for each block of 2,048 rows
+	Grams   [2]int64   `json:"g,omitzero"`  // offset and size, in the filters, of the tables of its values' grams, one for each row group
+	Entries bool       `json:"e,omitempty"` // it has a dictionary, the grams of whose entries are in Meta.DictGrams
+	Has     []byte     `json:"h,omitempty"` // which bytes occur in its texts: bit i of byte n is byte 8n+i; empty when nobody knows
+	Chunks  [][2]int64 `json:"o,omitempty"` // offset and size of its chunk in each row group
+	Index   [][2]int64 `json:"x,omitempty"` // and of the offset index of that
+	Raw     bool       `json:"r,omitempty"` // its pages are not compressed
 }
 
 // required reports whether every record has a value in the column.
@@ -130,6 +133,7 @@ type Meta struct {
 	ShapesSize  int64    `json:"shapes_size"` // before compression
 	KeyPaths    []string `json:"key_paths,omitempty"`
 	KeyFilter   int64    `json:"key_filter,omitempty"` // size of the filter of natural keys, the first of the filters
+	DictGrams   [2]int64 `json:"dict_grams,omitzero"`  // offset and size, in the filters, of the table of the grams of all dictionaries
 	Fields      []Field  `json:"fields"`
 	Groups      []Group  `json:"row_groups"`
 }

@@ -35,6 +35,9 @@ type Reader struct {
 	filtersAt [2]int64
 	filtersMu sync.Mutex
 	filters   map[*Field]bloom
+	grams     map[*Field][]*gramTable // by row group
+	dicts     *gramTable              // nil until hasDicts, and where it would tell nothing
+	hasDicts  bool
 
 	base   []int64        // the first row of each row group
 	byPath map[string]int // path → number of the field
@@ -64,8 +67,8 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 	if string(t[36:]) != trailerMagic {
 		return nil, fmt.Errorf("%w: no trailer", ErrDamaged)
 	}
-	if v := binary.LittleEndian.Uint32(t[32:]); v != version {
-		return nil, fmt.Errorf("segment is of format version %d, this program reads version %d", v, version)
+	if v := binary.LittleEndian.Uint32(t[32:]); v < oldestVersion || v > version {
+		return nil, fmt.Errorf("segment is of format version %d, this program reads versions %d to %d", v, oldestVersion, version)
 	}
 	var n [4]int64 // shapes, keys, meta, parquet
 	sum := int64(trailerSize)
@@ -106,10 +109,13 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 	if err := s.keys.valid(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
+	if !fits(s.Meta.DictGrams, n[1]) {
+		return nil, fmt.Errorf("%w: table of grams does not fit", ErrDamaged)
+	}
 	s.byPath = make(map[string]int, len(s.Meta.Fields))
 	at := int64(0)
 	for i, f := range s.Meta.Fields {
-		if f.Filter[0] < 0 || f.Filter[1] < 0 || f.Filter[0]+f.Filter[1] > n[1] || f.Filter[1]%bloomBlock != 0 {
+		if !fits(f.Filter, n[1]) || f.Filter[1]%bloomBlock != 0 || !fits(f.Grams, n[1]) || len(f.Has) > 32 {
 			return nil, fmt.Errorf("%w: filter does not fit", ErrDamaged)
 		}
 		if len(f.Chunks) != len(s.Meta.Groups) || len(f.Index) != len(s.Meta.Groups) {
@@ -117,7 +123,7 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 		}
 		for _, places := range [][][2]int64{f.Chunks, f.Index} {
 			for _, c := range places {
-				if c[0] < 0 || c[1] < 0 || c[0] > n[3] || c[1] > n[3]-c[0] {
+				if !fits(c, n[3]) {
 					return nil, fmt.Errorf("%w: chunk does not fit", ErrDamaged)
 				}
 			}
@@ -135,6 +141,11 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 		return nil, fmt.Errorf("%w: row groups make %d records of %d", ErrDamaged, at, s.Meta.Rows)
 	}
 	return s, nil
+}
+
+// fits reports whether a place, offset and size, lies within so many bytes.
+func fits(place [2]int64, within int64) bool {
+	return place[0] >= 0 && place[1] >= 0 && place[0] <= within && place[1] <= within-place[0]
 }
 
 func expand(b []byte) ([]byte, error) {
@@ -229,6 +240,69 @@ func (s *Reader) filter(f *Field) (bloom, error) {
 	return b, nil
 }
 
+// gramTables returns the tables of a column, by row group.
+func (s *Reader) gramTables(f *Field) ([]*gramTable, error) {
+	s.filtersMu.Lock()
+	defer s.filtersMu.Unlock()
+	if tables, ok := s.grams[f]; ok {
+		return tables, nil
+	}
+	var tables []*gramTable
+	err := s.decodeGrams(f.Grams, func(b []byte, dec *zstd.Decoder) (rest []byte, err error) {
+		for _, g := range s.Meta.Groups {
+			var t *gramTable
+			if t, b, err = decodeGrams(b, blocksOf(g.Rows), dec); err != nil {
+				return nil, err
+			}
+			tables = append(tables, t)
+		}
+		return b, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s.grams == nil {
+		s.grams = map[*Field][]*gramTable{}
+	}
+	s.grams[f] = tables
+	return tables, nil
+}
+
+// dictGrams returns the table of all columns that have a dictionary.
+func (s *Reader) dictGrams() (*gramTable, error) {
+	s.filtersMu.Lock()
+	defer s.filtersMu.Unlock()
+	if s.hasDicts {
+		return s.dicts, nil
+	}
+	if s.Meta.DictGrams[1] == 0 {
+		return nil, fmt.Errorf("%w: no table of grams", ErrDamaged)
+	}
+	err := s.decodeGrams(s.Meta.DictGrams, func(b []byte, dec *zstd.Decoder) (rest []byte, err error) {
+		s.dicts, rest, err = decodeGrams(b, dictPlaces, dec)
+		return rest, err
+	})
+	s.hasDicts = err == nil
+	return s.dicts, err
+}
+
+// decodeGrams reads a place of the filters, all of which fn must decode.
+func (s *Reader) decodeGrams(place [2]int64, fn func([]byte, *zstd.Decoder) ([]byte, error)) error {
+	b, err := s.bytes([2]int64{s.filtersAt[0] + place[0], place[1]})
+	if err != nil {
+		return err
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxSection))
+	if err != nil {
+		return err
+	}
+	defer dec.Close()
+	if b, err = fn(b, dec); err == nil && len(b) > 0 {
+		err = fmt.Errorf("%w: table of grams is followed by %d bytes", ErrDamaged, len(b))
+	}
+	return err
+}
+
 func (s *Reader) field(path string) *Field {
 	if i, ok := s.byPath[path]; ok {
 		return &s.Meta.Fields[i]
@@ -237,16 +311,12 @@ func (s *Reader) field(path string) *Field {
 }
 
 // mayEqual reports whether a column may hold one of the values, as far as its
-// filter tells: yes where there is none. blocks, if not nil, are the first rows
-// of the only blocks that may.
-func (s *Reader) mayEqual(path string, values []string) (may bool, blocks []int, err error) {
-	f := s.field(path)
-	if f == nil {
-		return false, nil, nil
-	}
+// filter tells. blocks, if not nil, are the first rows of the only blocks that
+// may.
+func (s *Reader) mayEqual(f *Field, values []string) (may bool, blocks []int, err error) {
 	b, err := s.filter(f)
-	if b == nil {
-		return true, nil, err
+	if err != nil {
+		return false, nil, err
 	}
 	n := int(s.Meta.Rows)
 	if f.Blocks && len(b) != blockFilters(n) {

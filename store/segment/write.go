@@ -28,8 +28,12 @@ type Options struct {
 // dictionaries to pay, few enough for a query to use every processor.
 const rowGroup = 128 << 10
 
-// version is that of the format; it is in the trailer.
-const version = 2
+// version is that of the format; it is in the trailer. Version 2 had no tables
+// of grams.
+const (
+	version       = 3
+	oldestVersion = 2
+)
 
 const trailerMagic = "TWSEGMENT"
 
@@ -67,7 +71,7 @@ func (b *Builder) Write(w io.Writer, opt Options) (*Meta, error) {
 	}
 	defer enc.Close()
 	m.ShapesSize = int64(len(shapes))
-	filters := p.filters(opt)
+	filters := p.filters(opt, enc)
 	meta, err := json.Marshal(m)
 	if err != nil {
 		return nil, err
@@ -101,8 +105,9 @@ const filterFrom = 256
 // addresses and numbers are not.
 const filterLength = 20
 
-// filters makes the filter of natural keys and those of the columns' values.
-func (p *writePlan) filters(opt Options) bloom {
+// filters makes the filter of natural keys, those of the columns' values, and
+// the tables of grams.
+func (p *writePlan) filters(opt Options, enc *zstd.Encoder) bloom {
 	var out bloom
 	if n := len(p.b.keys); n > 0 {
 		f := newBloom(n)
@@ -115,41 +120,82 @@ func (p *writePlan) filters(opt Options) bloom {
 	if opt.Fast {
 		return out
 	}
+	put := func(b []byte) [2]int64 {
+		out = append(out, b...)
+		return [2]int64{int64(len(out) - len(b)), int64(len(b))}
+	}
+	var dicts *gramTable
 	for k, c := range p.texts {
-		var f bloom
-		switch {
-		case c.form == asDict && len(c.dict.ends) >= filterFrom:
-			f = newBloom(len(c.dict.ends))
-			for i := range c.dict.ends {
-				f.add(xxh3.Hash(c.dict.value(uint32(i))))
+		f := &p.m.Fields[len(p.fixed)+k]
+		switch c.form {
+		case asDict:
+			var has byteSet
+			has.mark(c.dict.data)
+			f.Has, f.Entries = has.encode(), true
+			if dicts == nil {
+				dicts = newGramTable(maxGramBits)
 			}
-		case c.form == asUUIDs, c.form == asText && c.path != colRaw && len(c.data) >= filterLength*c.n:
-			// The values hardly repeat, so that a question for one of them wants a
-			// place as well: a filter for each block of rows.
-			f = make(bloom, blockFilters(p.b.rows))
-			var buf [room]byte
-			if c.rows == nil && p.order == nil {
-				for i := range c.n {
-					f.inBlock(i, p.b.rows).add(xxh3.Hash(c.at(i, buf[:])))
+			for i := range c.dict.ends {
+				dicts.add(c.dict.value(uint32(i)), dictPlace(len(p.fixed)+k), 0)
+			}
+			if n := len(c.dict.ends); n >= filterFrom {
+				v := newBloom(n)
+				for i := range n {
+					v.add(xxh3.Hash(c.dict.value(uint32(i))))
 				}
+				f.Filter = put(v)
+			}
+		case asText:
+			var has byteSet
+			has.mark(c.data)
+			f.Has = has.encode()
+			if tables := p.gramsOf(c, f); tables != nil {
+				var b []byte
+				for g, t := range tables {
+					b = t.encode(b, blocksOf(p.m.Groups[g].Rows), enc)
+				}
+				f.Grams = put(b)
 				break
 			}
-			at := p.placeOf()
-			for i := range c.n {
-				row := i
-				if c.rows != nil {
-					row = int(c.rows[i])
-				}
-				f.inBlock(at(row), p.b.rows).add(xxh3.Hash(c.at(i, buf[:])))
+			// Values that look like noise share their grams: then the whole values
+			// are what can be told apart.
+			if c.path != colRaw && len(c.data) >= filterLength*c.n {
+				f.Filter, f.Blocks = put(p.blockFilter(c)), true
 			}
-		}
-		if f != nil {
-			m := &p.m.Fields[len(p.fixed)+k]
-			m.Filter, m.Blocks = [2]int64{int64(len(out)), int64(len(f))}, c.form != asDict
-			out = append(out, f...)
+		case asUUIDs:
+			f.Filter, f.Blocks = put(p.blockFilter(c)), true
 		}
 	}
+	if dicts != nil {
+		if !dicts.fit(dictPlaces, max(1<<10, float64(p.m.ParquetSize)/dictGramShare), sparseDictGrams) {
+			dicts = nil
+		}
+		p.m.DictGrams = put(dicts.encode(nil, dictPlaces, enc))
+	}
 	return out
+}
+
+// dictPlaces is how many places the dictionaries' table has. Where there are
+// more columns, some share one.
+const dictPlaces = 64
+
+// dictPlace is the place of the field with that number.
+func dictPlace(field int) uint64 { return 1 << (field % dictPlaces) }
+
+// blockFilter makes the filters of a column's whole values, one for each block
+// of rows.
+func (p *writePlan) blockFilter(c *column) bloom {
+	f := make(bloom, blockFilters(p.b.rows))
+	at := p.placeOf()
+	var buf [room]byte
+	for i := range c.n {
+		row := i
+		if c.rows != nil {
+			row = int(c.rows[i])
+		}
+		f.inBlock(at(row), p.b.rows).add(xxh3.Hash(c.at(i, buf[:])))
+	}
+	return f
 }
 
 const trailerSize = 4*8 + 4 + len(trailerMagic)
