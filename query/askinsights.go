@@ -89,7 +89,7 @@ func (e *Engine) insights(req Request, start time.Time, explain bool) (task, err
 		views[i] = e.viewOf(sc, req.Groups)
 	}
 	sel, nothing := selection(views)
-	return task{
+	t := task{
 		sel: sel, nothing: nothing, timeout: e.timeoutOf(q), start: start, views: func() []view { return views },
 		statement: func(ctx context.Context, s *scan) (string, []Column, error) {
 			st, err := e.lowerInsights(ctx, q, views, s)
@@ -102,7 +102,11 @@ func (e *Engine) insights(req Request, start time.Time, explain bool) (task, err
 			}
 			return st.SQL, out, nil
 		},
-	}, nil
+	}
+	if !explain && singles(q) {
+		t.direct = func(ctx context.Context, s *scan) ([][]any, []Column, bool, error) { return s.direct(ctx, q, views[0]) }
+	}
+	return t, nil
 }
 
 // timeoutOf bounds a query: a join of records can make more rows than there are

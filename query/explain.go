@@ -169,11 +169,11 @@ func (e *Engine) explainParts(ctx context.Context, req Request) (*Explanation, e
 				note(s.parts[i], false, why)
 			}
 			for _, g := range groups {
-				for i, rows := range g.found {
-					if len(rows) == 0 {
+				for i, found := range g.found {
+					if len(found.Rows) == 0 {
 						note(s.parts[i], false, "no record passes the conditions")
 					} else {
-						note(s.parts[i], true, fmt.Sprintf("only %d of its records can pass the conditions", len(rows)))
+						note(s.parts[i], true, fmt.Sprintf("only %d of its records can pass the conditions", len(found.Rows)))
 					}
 				}
 				for _, i := range g.parts {

@@ -61,21 +61,21 @@ func (s *scan) single(ctx context.Context, groups []*partGroup) error {
 				if ctx.Err() != nil {
 					return context.Cause(ctx)
 				}
-				rows, ok, err := f.Find(conds, maxSingled)
+				found, ok, err := f.Find(conds, maxSingled)
 				if err != nil {
 					return fmt.Errorf("search segment %s: %w", s.parts[i].ID(), err)
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				if !ok || total+len(rows) > maxSingled {
+				if !ok || total+len(found.Rows) > maxSingled {
 					return nil
 				}
-				total += len(rows)
+				total += len(found.Rows)
 				if g.found == nil {
-					g.found = map[int][]int64{}
+					g.found = map[int]segment.Found{}
 				}
-				g.found[i] = rows
-				if len(rows) > 0 && s.opened[i] == nil {
+				g.found[i] = found
+				if len(found.Rows) > 0 && s.opened[i] == nil {
 					s.opened[i] = map[string]bool{}
 					s.stats.SegmentsOpened++
 					s.stats.RecordsScanned += s.parts[i].Rows()
@@ -106,6 +106,12 @@ preds:
 				continue preds
 			}
 			c.Any = append(c.Any, t)
+		}
+		if t := c.Any[0]; len(c.Any) == 1 && t.Message && t.Op == segment.Contains && p.Any[0].Op == plan.AtomContains {
+			if s.said == nil {
+				s.said = map[string]bool{}
+			}
+			s.said[t.Values[0]] = true
 		}
 		out = append(out, c)
 	}

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"trailward/query/duck"
 	"trailward/query/plan"
 )
 
@@ -27,7 +26,7 @@ type rows struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	scan   *scan // nil for a statement that reads no records
-	in     *duck.Rows
+	in     valueRows
 	close  func() // ends the session
 	once   sync.Once
 	start  time.Time
@@ -48,8 +47,27 @@ type rows struct {
 	err   error // what Err says
 }
 
+// valueRows are the rows that an answer is made of: the engine's, or listed.
+type valueRows interface {
+	Next() bool
+	Values() []any
+	Err() error
+	Close()
+}
+
+// listed are rows that are there already.
+type listed struct {
+	values [][]any
+	at     int
+}
+
+func (l *listed) Next() bool    { l.at++; return l.at <= len(l.values) }
+func (l *listed) Values() []any { return l.values[l.at-1] }
+func (l *listed) Err() error    { return nil }
+func (l *listed) Close()        {}
+
 // newRows wraps the rows of a statement whose columns are described by out.
-func newRows(ctx context.Context, cancel context.CancelFunc, s *scan, in *duck.Rows, out []Column, start time.Time, closeFn func()) *rows {
+func newRows(ctx context.Context, cancel context.CancelFunc, s *scan, in valueRows, out []Column, start time.Time, closeFn func()) *rows {
 	r := &rows{ctx: ctx, cancel: cancel, scan: s, in: in, out: out, start: start, close: closeFn}
 	for _, c := range out {
 		r.cols = append(r.cols, shown(c))

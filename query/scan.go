@@ -15,6 +15,7 @@ import (
 	"trailward"
 	"trailward/query/duck"
 	"trailward/query/plan"
+	"trailward/store/segment"
 )
 
 // System fields, which exist in every relation.
@@ -54,6 +55,10 @@ type scan struct {
 	whole bool  // no part is left out
 	// explained, if set, says that the statement will not be run.
 	explained *Explanation
+	said      map[string]bool // texts that parts were asked for that records have in them
+	// tried is the first relation, when the direct way has narrowed it and found
+	// that the engine is needed.
+	tried *narrowed
 	// skipped says why parts of the last relation are not read.
 	skipped map[int]string
 
@@ -65,9 +70,9 @@ type scan struct {
 	stats    Stats
 }
 
-// newScan is over the given parts.
-func newScan(session *duck.Session, parts []Part, known *schemas, start, end time.Time, account string) *scan {
-	s := &scan{session: session, parts: parts, schemas: known, from: start, to: end, account: account, slots: map[int]int{}}
+// newScan is over the given parts. What reads them with the engine sets its session.
+func newScan(parts []Part, known *schemas, start, end time.Time, account string) *scan {
+	s := &scan{parts: parts, schemas: known, from: start, to: end, account: account, slots: map[int]int{}}
 	s.opened = make([]map[string]bool, len(parts))
 	s.bytes = make([]int64, len(parts))
 	return s
@@ -101,41 +106,17 @@ type partGroup struct {
 	filter bool        // some records may lie outside the time range
 	parts  []int       // index in scan.parts
 	// found is the parts of which only these rows can matter.
-	found map[int][]int64
+	found map[int]segment.Found
 }
 
 // relation makes the relation with the given fields over the parts of the given
 // kinds (nil means all).
 func (s *scan) relation(ctx context.Context, kinds []trailward.Kind, fields []plan.FieldRef) (plan.Relation, error) {
-	rel := plan.Relation{Columns: make(map[string]plan.Column, len(fields))}
-	var wanted []plan.FieldRef
-	for _, f := range fields {
-		if _, ok := rel.Columns[f.Key()]; !ok {
-			rel.Columns[f.Key()] = plan.Column{Name: "c" + itoa(len(wanted))}
-			wanted = append(wanted, f)
-		}
+	n, err := s.narrow(ctx, kinds, fields)
+	if err != nil {
+		return plan.Relation{}, err
 	}
-	if len(wanted) > maxColumns {
-		return rel, fmt.Errorf("query reads %d fields, the limit is %d", len(wanted), maxColumns)
-	}
-	groups := s.group(kinds, wanted)
-	types := make([]plan.Type, len(wanted))
-	for i, f := range wanted {
-		types[i] = systemType(f)
-		for _, g := range groups {
-			types[i] = commonType(types[i], g.exprs[i].typ)
-		}
-		c := rel.Columns[f.Key()]
-		c.Type = types[i]
-		rel.Columns[f.Key()] = c
-	}
-	if s.whole {
-		s.preds = nil
-	}
-	s.prune(groups)
-	if err := s.single(ctx, groups); err != nil {
-		return rel, err
-	}
+	rel, groups, wanted, types := n.rel, n.groups, n.wanted, n.types
 	if err := s.openParts(ctx, groups); err != nil {
 		return rel, err
 	}
@@ -144,8 +125,8 @@ func (s *scan) relation(ctx context.Context, kinds []trailward.Kind, fields []pl
 	}
 	var selects []string
 	for _, g := range groups {
-		for i, rows := range g.found {
-			list, err := s.selectRows(g, i, rows, wanted, types)
+		for i, found := range g.found {
+			list, err := s.selectRows(g, i, found.Rows, wanted, types)
 			if err != nil {
 				return rel, err
 			}
@@ -178,6 +159,55 @@ func (s *scan) relation(ctx context.Context, kinds []trailward.Kind, fields []pl
 	}
 	rel.SQL = unionAll(selects)
 	return rel, nil
+}
+
+// narrowed is what a relation is over when what can be left out is.
+type narrowed struct {
+	rel    plan.Relation // without SQL
+	groups []*partGroup
+	wanted []plan.FieldRef
+	types  []plan.Type // of these
+}
+
+// narrow settles the types of the fields and leaves out the parts, and of
+// others the rows, that cannot matter. What it did for the direct way is not
+// done again for the engine.
+func (s *scan) narrow(ctx context.Context, kinds []trailward.Kind, fields []plan.FieldRef) (*narrowed, error) {
+	n := &narrowed{rel: plan.Relation{Columns: make(map[string]plan.Column, len(fields))}}
+	for _, f := range fields {
+		if _, ok := n.rel.Columns[f.Key()]; !ok {
+			n.rel.Columns[f.Key()] = plan.Column{Name: "c" + itoa(len(n.wanted))}
+			n.wanted = append(n.wanted, f)
+		}
+	}
+	if len(n.wanted) > maxColumns {
+		return nil, fmt.Errorf("query reads %d fields, the limit is %d", len(n.wanted), maxColumns)
+	}
+	if done := s.tried; done != nil {
+		s.tried = nil
+		if slices.EqualFunc(done.wanted, n.wanted, func(a, b plan.FieldRef) bool { return a.Key() == b.Key() }) {
+			return done, nil
+		}
+	}
+	n.groups = s.group(kinds, n.wanted)
+	n.types = make([]plan.Type, len(n.wanted))
+	for i, f := range n.wanted {
+		n.types[i] = systemType(f)
+		for _, g := range n.groups {
+			n.types[i] = commonType(n.types[i], g.exprs[i].typ)
+		}
+		c := n.rel.Columns[f.Key()]
+		c.Type = n.types[i]
+		n.rel.Columns[f.Key()] = c
+	}
+	if s.whole {
+		s.preds = nil
+	}
+	s.prune(n.groups)
+	if err := s.single(ctx, n.groups); err != nil {
+		return nil, err
+	}
+	return n, nil
 }
 
 // unionAll joins SELECTs as a balanced tree: DuckDB's parser and binder descend

@@ -62,7 +62,7 @@ type findingPart struct {
 	f store.Finder
 }
 
-func (p findingPart) Find(conds []segment.Cond, limit int) ([]int64, bool, error) {
+func (p findingPart) Find(conds []segment.Cond, limit int) (segment.Found, bool, error) {
 	return p.f.Find(conds, limit)
 }
 

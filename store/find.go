@@ -19,6 +19,7 @@ type columnCache struct {
 	used  int64
 	order *list.List // of *cachedColumn, least recently used first
 	byKey map[columnKey]*list.Element
+	picks map[columnKey]int // how often values were picked of columns that are not decoded
 }
 
 type columnKey struct {
@@ -37,7 +38,7 @@ type cachedColumn struct {
 }
 
 func newColumnCache(limit int64) *columnCache {
-	return &columnCache{limit: limit, order: list.New(), byKey: map[columnKey]*list.Element{}}
+	return &columnCache{limit: limit, order: list.New(), byKey: map[columnKey]*list.Element{}, picks: map[columnKey]int{}}
 }
 
 // get returns a column, decoded by load on first use.
@@ -90,6 +91,29 @@ func (c *columnCache) has(key columnKey) bool {
 	return ok && el.Value.(*cachedColumn).size > 0
 }
 
+// A column of which single values are picked again and again is decoded whole at
+// the manyPicks-th time: from then on a value costs nothing. Picks of no more
+// than maxPicked columns are counted.
+const (
+	manyPicks = 8
+	maxPicked = 1 << 14
+)
+
+// picked notes that values of a column are picked, and reports whether it is
+// worth decoding.
+func (c *columnCache) picked(key columnKey) (often bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.picks) >= maxPicked {
+		clear(c.picks)
+	}
+	if c.picks[key]++; c.picks[key] < manyPicks {
+		return false
+	}
+	delete(c.picks, key)
+	return true
+}
+
 // fewRows is up to how many rows are read one by one out of a segment rather
 // than by decoding whole columns.
 const fewRows = 8
@@ -97,7 +121,7 @@ const fewRows = 8
 // Finder is a part that can single out records by itself.
 type Finder interface {
 	// Find is [segment.Reader.Find].
-	Find(conds []segment.Cond, limit int) (rows []int64, ok bool, err error)
+	Find(conds []segment.Cond, limit int) (found segment.Found, ok bool, err error)
 	// Values returns what gives the text of a column's value in the i-th of the
 	// given rows, which ascend; one for each path.
 	Values(paths []string, rows []int64) ([]ValueFunc, error)
@@ -114,7 +138,7 @@ func (u *use) Values(paths []string, rows []int64) ([]ValueFunc, error) {
 	out := make([]ValueFunc, len(paths))
 	var pick []string // columns that are not decoded
 	for _, p := range paths {
-		if len(rows) <= fewRows && !u.Decoded(p) {
+		if len(rows) <= fewRows && !u.Decoded(p) && !u.s.columns.picked(columnKey{u.info.ID, p, wholeColumn}) {
 			pick = append(pick, p)
 		}
 	}
@@ -190,10 +214,10 @@ func (u *use) decoded(path string, block int, decode func(*reading) (*segment.Co
 	})
 }
 
-func (u *use) Find(conds []segment.Cond, limit int) (rows []int64, ok bool, err error) {
+func (u *use) Find(conds []segment.Cond, limit int) (found segment.Found, ok bool, err error) {
 	err = u.with(func(r *reading) error {
-		rows, ok, err = r.Find(conds, limit, u)
+		found, ok, err = r.Find(conds, limit, u)
 		return err
 	})
-	return rows, ok, err
+	return found, ok, err
 }

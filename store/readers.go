@@ -17,18 +17,21 @@ import (
 const DefaultOpenSegments = 256
 
 // readers keeps segments open between reads. Those in use stay; of the others,
-// the one that was used least recently goes first.
+// the one that was used least recently goes first, beyond a number and beyond so
+// much memory: their filters are the most of it.
 type readers struct {
 	s     *Store
 	limit int
+	most  int64 // bytes of those in idle
 
-	mu   sync.Mutex
-	open int
-	idle *list.List // of *reading, least recently used first
+	mu    sync.Mutex
+	open  int
+	bytes int64      // that those in idle take
+	idle  *list.List // of *reading, least recently used first
 }
 
-func newReaders(s *Store, limit int) *readers {
-	return &readers{s: s, limit: limit, idle: list.New()}
+func newReaders(s *Store, limit int, most int64) *readers {
+	return &readers{s: s, limit: limit, most: most, idle: list.New()}
 }
 
 // reading is an open segment.
@@ -39,6 +42,7 @@ type reading struct {
 	plain int64         // bytes of plaintext
 	refs  int           // guarded by readers.mu
 	el    *list.Element // in idle when refs is 0; guarded by readers.mu
+	bytes int64         // that it took when it went to idle; guarded by readers.mu
 }
 
 // get returns the open segment p, which put must follow.
@@ -68,9 +72,15 @@ func (rs *readers) get(p *sealed) (*reading, error) {
 func (rs *readers) use(r *reading) {
 	r.refs++
 	if r.el != nil {
-		rs.idle.Remove(r.el)
-		r.el = nil
+		rs.rouse(r)
 	}
+}
+
+// rouse takes r out of those that nobody uses.
+func (rs *readers) rouse(r *reading) {
+	rs.idle.Remove(r.el)
+	r.el = nil
+	rs.bytes -= r.bytes
 }
 
 // put ends one use.
@@ -79,19 +89,21 @@ func (rs *readers) put(r *reading) {
 	defer rs.mu.Unlock()
 	if r.refs--; r.refs == 0 {
 		r.el = rs.idle.PushBack(r)
+		r.bytes = r.Memory()
+		rs.bytes += r.bytes
 		rs.trim()
 	}
 }
 
 func (rs *readers) trim() {
-	for rs.open > rs.limit && rs.idle.Len() > 0 {
+	for (rs.open > rs.limit || rs.bytes > rs.most) && rs.idle.Len() > 0 {
 		rs.close(rs.idle.Front().Value.(*reading))
 	}
 }
 
 func (rs *readers) close(r *reading) {
-	rs.idle.Remove(r.el)
-	r.el, r.of.reading = nil, nil
+	rs.rouse(r)
+	r.of.reading = nil
 	r.file.Close()
 	rs.open--
 }

@@ -111,7 +111,8 @@ type Options struct {
 	// NoCompaction leaves segments as they are, but for calls of Compact.
 	NoCompaction bool
 	// CacheBytes bounds the decrypted columns kept in memory for the query engine,
-	// and as many bytes of decoded columns beside them. 0 means the default.
+	// as many bytes of decoded columns beside them, and half as many of segments'
+	// filters and meta data. 0 means the default.
 	CacheBytes int64
 }
 
@@ -226,7 +227,7 @@ func open(ctx context.Context, opt Options) (_ *Store, rep Replayed, err error) 
 		batches: map[string]catalog.Batch{}, names: map[string]struct{}{}, kick: make(chan struct{}, 1),
 		changed: map[string]struct{}{}, settings: map[string]catalog.Group{}, active: map[string]*activity{}, merge: make(chan struct{}, 1), step: func(string) {},
 	}
-	s.readers = newReaders(s, DefaultOpenSegments)
+	s.readers = newReaders(s, DefaultOpenSegments, opt.CacheBytes/2)
 	s.takers.New = func() any { t := opt.Format.Taker(); return &t }
 	defer func() {
 		if err != nil {

@@ -23,17 +23,17 @@ type Function struct {
 // Functions are what SQL has no cheap way to say.
 func Functions() []Function {
 	return []Function{
-		{"trailward_sort_key", 1, func(dst []byte, args []string) ([]byte, bool) { return appendSortKey(dst, args[0]), true }},
+		{"trailward_sort_key", 1, func(dst []byte, args []string) ([]byte, bool) { return AppendSortKey(dst, args[0]), true }},
 		{"trailward_mask", 1, func(dst []byte, args []string) ([]byte, bool) { return pattern.Mask(dst, args[0]), true }},
 		{"trailward_glob", 3, func(dst []byte, args []string) ([]byte, bool) { return appendGlob(dst, args[0], args[1], args[2]) }},
 		{"trailward_address", 1, func(dst []byte, args []string) ([]byte, bool) { return appendAddressKey(dst, args[0]) }},
 	}
 }
 
-// appendSortKey appends text that sorts by code point as s does in natural
+// AppendSortKey appends text that sorts by code point as s does in natural
 // order: what is no number first, the digits in it by the length of their runs and
 // then by value; then numbers by value, and by text where two are equal.
-func appendSortKey(dst []byte, s string) []byte {
+func AppendSortKey(dst []byte, s string) []byte {
 	if c := strings.TrimLeft(s, " \t\n\r\f\v"); c != "" && (c[0] >= '0' && c[0] <= '9' || c[0] == '-' || c[0] == '+' || c[0] == '.') {
 		if f, ok := parseNumber(s); ok {
 			return append(appendNumberKey(append(dst, '2'), f), s...)

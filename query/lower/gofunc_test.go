@@ -13,7 +13,7 @@ func TestSortKey(t *testing.T) {
 	// The reference's order, and the ends of what is a number.
 	ordered := []string{"", "0#", "1_000", "1e400", "5A", "111A", "2345_", "@", "A", "a1", "a02", "a10", "b", "é", "-1e300", "-5", "-1", "-0", "0", "0.0", "01", "1", "1.5", "3", " 12", "1e3"}
 	for i := 1; i < len(ordered); i++ {
-		a, b := string(appendSortKey(nil, ordered[i-1])), string(appendSortKey(nil, ordered[i]))
+		a, b := string(AppendSortKey(nil, ordered[i-1])), string(AppendSortKey(nil, ordered[i]))
 		if a >= b {
 			t.Errorf("sort key of %q = %q, want it below that of %q = %q", ordered[i-1], a, ordered[i], b)
 		}
@@ -117,7 +117,7 @@ func FuzzSortKey(f *testing.F) {
 	f.Add("a1", "a02")
 	f.Add("-1", "1e5")
 	f.Fuzz(func(t *testing.T, a, b string) {
-		x, y := string(appendSortKey(nil, a)), string(appendSortKey(nil, b))
+		x, y := string(AppendSortKey(nil, a)), string(AppendSortKey(nil, b))
 		if (x == y) != (a == b) {
 			t.Fatalf("sort keys of %q and %q = %q and %q", a, b, x, y)
 		}
@@ -127,6 +127,6 @@ func FuzzSortKey(f *testing.F) {
 func BenchmarkSortKey(b *testing.B) {
 	var buf []byte
 	for b.Loop() {
-		buf = appendSortKey(buf[:0], "0a0a2d9b-278d-4754-908a-065252aa3ceb")
+		buf = AppendSortKey(buf[:0], "0a0a2d9b-278d-4754-908a-065252aa3ceb")
 	}
 }

@@ -42,6 +42,11 @@ func (v *live) add(es ...plan.Expr) {
 	}
 }
 
+// Fields are the fields of the query's own scan that its answer depends on, in
+// the order in which [Lower] asks for them. @message is among them only where
+// more is asked of it than to be shown.
+func Fields(q *plan.Query) []plan.FieldRef { return liveness(q).fields[0] }
+
 // liveness finds the columns and fields that the answer depends on, from the
 // top of the tree down: what nobody reads is neither computed nor fetched.
 // @message in the output is a pointer, so it does not count as read.

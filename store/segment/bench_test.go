@@ -32,10 +32,10 @@ func BenchmarkFindCold(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		id := string(bytes.Split(lines[i*7919%len(lines)], []byte(`"auditID":"`))[1][:36])
 		rows, ok, err := rd.Find([]Cond{{Any: []Test{{Columns: []string{"auditID"}, Op: Equal, Values: []string{id}}}}}, 100, blocksOnly{rd})
-		if err != nil || !ok || len(rows) != 1 {
+		if err != nil || !ok || len(rows.Rows) != 1 {
 			b.Fatal(rows, ok, err)
 		}
-		if _, err := rd.Pick([]string{"@timestamp", "user.username", "verb"}, rows); err != nil {
+		if _, err := rd.Pick([]string{"@timestamp", "user.username", "verb"}, rows.Rows); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -142,8 +142,8 @@ func checkForms(t *testing.T, b *Builder, lines [][]byte, sorted bool, typ Type)
 		if err != nil || !ok {
 			t.Fatalf("Find(%q) = %v, %v", want, ok, err)
 		}
-		if !slices.Contains(found, row) {
-			t.Fatalf("Find(%q) = %v, want row %d", want, found, row)
+		if !slices.Contains(found.Rows, row) {
+			t.Fatalf("Find(%q) = %v, want row %d", want, found.Rows, row)
 		}
 	}
 }

@@ -64,11 +64,19 @@ func (r rowSet) rows() []int64 {
 	return out
 }
 
+// Found is what [Reader.Find] found.
+type Found struct {
+	Rows []int64 // they ascend
+	// Searched says that the conditions on the message that are of texts that it
+	// contains hold for all of them; else nobody looked.
+	Searched bool
+}
+
 // Find returns the rows for which every condition holds, or false when there
 // are more than limit of them, or when it would cost more than to look at all
-// records. Rows may be among them for which a condition on the message that is
-// a regular expression does not hold.
-func (s *Reader) Find(conds []Cond, limit int, cols Columns) (rows []int64, ok bool, err error) {
+// records. Rows may be among them for which a condition on the message does not
+// hold: one that is a regular expression, or any when the others leave few.
+func (s *Reader) Find(conds []Cond, limit int, cols Columns) (found Found, ok bool, err error) {
 	var all rowSet
 	var late []Cond // on the message: they are tested on few rows only
 	for _, c := range conds {
@@ -83,16 +91,17 @@ func (s *Reader) Find(conds []Cond, limit int, cols Columns) (rows []int64, ok b
 		set := make(rowSet, (s.Meta.Rows+63)/64)
 		for _, t := range c.Any {
 			if err := s.test(t, cols, set); err != nil {
-				return nil, false, err
+				return found, false, err
 			}
 		}
 		all = and(all, set)
 		if all.count() == 0 {
-			return nil, true, nil
+			return Found{Searched: true}, true, nil
 		}
 	}
-	if all != nil && all.count() <= limit {
-		late = nil // few enough for the engine to look at
+	found.Searched = true
+	if all != nil && all.count() <= limit && len(late) > 0 {
+		late, found.Searched = nil, false // few enough for others to look at
 	}
 	for _, c := range late {
 		set := make(rowSet, (s.Meta.Rows+63)/64)
@@ -108,7 +117,7 @@ func (s *Reader) Find(conds []Cond, limit int, cols Columns) (rows []int64, ok b
 				ok = false
 			}
 			if err != nil {
-				return nil, false, err
+				return found, false, err
 			}
 			searchable = searchable && ok
 		}
@@ -117,9 +126,10 @@ func (s *Reader) Find(conds []Cond, limit int, cols Columns) (rows []int64, ok b
 		}
 	}
 	if all == nil || all.count() > limit {
-		return nil, false, nil
+		return found, false, nil
 	}
-	return all.rows(), true, nil
+	found.Rows = all.rows()
+	return found, true, nil
 }
 
 func and(a, b rowSet) rowSet {

@@ -80,8 +80,8 @@ func TestFindTextAnywhere(t *testing.T) {
 			}
 		}
 		got, ok, err := r.Find([]Cond{{Any: []Test{{Message: true, Op: Contains, Values: []string{sub}}}}}, len(all), cols)
-		if err != nil || !ok || !slices.Equal(got, want) {
-			t.Fatalf("Find(%q) = %d rows, %v, %v, want %d", sub, len(got), ok, err, len(want))
+		if err != nil || !ok || !slices.Equal(got.Rows, want) {
+			t.Fatalf("Find(%q) = %d rows, %v, %v, want %d", sub, len(got.Rows), ok, err, len(want))
 		}
 	}
 }
@@ -114,8 +114,8 @@ func TestFindByFields(t *testing.T) {
 		{"unknown is no limit", []Cond{{Any: []Test{{Message: true, Op: Match, Regexp: regexp.MustCompile("x")}}}}, 0, false},
 	} {
 		rows, ok, err := r.Find(c.conds, 500, cols)
-		if err != nil || ok != c.ok || len(rows) != c.want {
-			t.Errorf("%s: Find = %d rows, %v, %v, want %d, %v", c.name, len(rows), ok, err, c.want, c.ok)
+		if err != nil || ok != c.ok || len(rows.Rows) != c.want {
+			t.Errorf("%s: Find = %d rows, %v, %v, want %d, %v", c.name, len(rows.Rows), ok, err, c.want, c.ok)
 		}
 	}
 }

@@ -64,6 +64,13 @@ type gramTable struct {
 
 func newGramTable(bits int) *gramTable { return &gramTable{words: make([]uint64, 1<<bits)} }
 
+func (t *gramTable) memory() int64 {
+	if t == nil {
+		return 0
+	}
+	return 8 * int64(len(t.words))
+}
+
 func gramBucket(w uint32) uint32 { return w * 0x9e3779b1 >> (32 - maxGramBits) }
 
 // add notes the grams of v at the places of bit, in a table that was not folded

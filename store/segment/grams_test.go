@@ -71,8 +71,8 @@ func TestFindByGrams(t *testing.T) {
 				}
 			}
 			got, ok, err := r.Find([]Cond{{Any: []Test{{Message: true, Op: Contains, Values: []string{sub}}}}}, len(all), cols)
-			if err != nil || !ok || !slices.Equal(got, want) {
-				t.Fatalf("Find(%q), warm %v = %d rows, %v, %v, want %d", sub, warm, len(got), ok, err, len(want))
+			if err != nil || !ok || !slices.Equal(got.Rows, want) {
+				t.Fatalf("Find(%q), warm %v = %d rows, %v, %v, want %d", sub, warm, len(got.Rows), ok, err, len(want))
 			}
 		}
 	}
@@ -104,8 +104,8 @@ func TestFindByGrams(t *testing.T) {
 					}
 				}
 				got, ok, err := r.Find([]Cond{{Any: []Test{test}}}, n, newCached(r))
-				if err != nil || !ok || !slices.Equal(got, want) {
-					t.Fatalf("Find(%s %d %q) = %d rows, %v, %v, want %d", f, test.Op, test.Values[0], len(got), ok, err, len(want))
+				if err != nil || !ok || !slices.Equal(got.Rows, want) {
+					t.Fatalf("Find(%s %d %q) = %d rows, %v, %v, want %d", f, test.Op, test.Values[0], len(got.Rows), ok, err, len(want))
 				}
 			}
 		}

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"unsafe"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/zeebo/xxh3"
@@ -49,6 +51,8 @@ type Reader struct {
 	once     sync.Once
 	shapes   []*shape.Shape
 	shapeErr error
+
+	held atomic.Int64 // bytes of shapes and keyRows
 
 	keysOnce sync.Once
 	keyRows  map[uint64][]int64
@@ -181,6 +185,29 @@ func (s *Reader) Ranges(columns []string) [][2]int64 {
 	return append(out, [2]int64{end, s.Meta.ParquetSize - end})
 }
 
+// Memory returns about how many bytes the open segment takes: its meta data, its
+// filters and what else was read so far and is kept.
+func (s *Reader) Memory() int64 {
+	n := int64(len(s.keys)) + int64(len(s.Meta.Subtrees)) + int64(len(s.Meta.Fields))*(240+48*int64(len(s.Meta.Groups)))
+	s.filtersMu.Lock()
+	for _, f := range s.filters {
+		n += int64(len(f))
+	}
+	for _, tables := range s.grams {
+		for _, t := range tables {
+			n += t.memory()
+		}
+	}
+	n += s.dicts.memory()
+	s.filtersMu.Unlock()
+	s.indexesMu.Lock()
+	for _, pages := range s.indexes {
+		n += int64(len(pages)) * int64(unsafe.Sizeof(parquet.Page{}))
+	}
+	s.indexesMu.Unlock()
+	return n + s.held.Load()
+}
+
 // ReadAt reads the segment's bytes; the Parquet file is the first
 // Meta.ParquetSize of them.
 func (s *Reader) ReadAt(p []byte, off int64) (int, error) { return s.r.ReadAt(p, off) }
@@ -215,6 +242,7 @@ func (s *Reader) loadShapes() ([]*shape.Shape, error) {
 			}
 			s.shapes = append(s.shapes, sh)
 		}
+		s.held.Add(4 * int64(s.Meta.ShapesSize))
 	})
 	return s.shapes, s.shapeErr
 }
@@ -405,7 +433,10 @@ func (s *Reader) Same(t shape.Taken, same func(raw []byte) bool) (key, content b
 	if !s.keys.has(h) {
 		return false, false, nil
 	}
-	s.keysOnce.Do(func() { s.keyRows, s.keyErr = s.loadKeys() })
+	s.keysOnce.Do(func() {
+		s.keyRows, s.keyErr = s.loadKeys()
+		s.held.Add(64 * int64(len(s.keyRows)))
+	})
 	if s.keyErr != nil {
 		return false, false, s.keyErr
 	}
