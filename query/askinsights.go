@@ -82,7 +82,7 @@ func (e *Engine) insights(req Request, start time.Time, explain bool) (task, err
 		return task{}, err
 	}
 	if !explain {
-		q.Matched = duck.MatchedFunction
+		q.Matched, q.Holds = duck.MatchedFunction, true
 	}
 	views := make([]view, len(q.Scans))
 	for i, sc := range q.Scans {

@@ -163,6 +163,7 @@ func (e *Engine) run(ctx context.Context, t task) (_ Rows, err error) {
 	s.session = session
 	m := newMessages(ctx, s.part)
 	session.SetMessages(m.read)
+	session.SetHolds(s.holdsText)
 	session.OnRelease(func() { m.close(closeSnap) }) // from here on the session closes the snapshot
 	undo = func() { session.Close(); cancel() }
 	sql, out, err := t.statement(ctx, s)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"regexp/syntax"
 	"runtime"
 	"slices"
 	"strconv"
@@ -149,8 +148,8 @@ func (s *scan) test(schema *partSchema, a plan.Atom, search bool) (t segment.Tes
 	case plan.AtomContains:
 		t.Op, t.Values = segment.Contains, a.Values
 	case plan.AtomMatch:
-		lit := requiredLiteral(a.Values[0])
-		if len(lit) < 3 {
+		lit := plan.RequiredLiteral(a.Values[0])
+		if len(lit) < plan.MinLiteral {
 			return t, false // it would hardly narrow anything
 		}
 		t.Op, t.Values = segment.Contains, []string{lit}
@@ -173,39 +172,6 @@ func (s *scan) test(schema *partSchema, a plan.Atom, search bool) (t segment.Tes
 		return t, false
 	}
 	return t, true
-}
-
-// requiredLiteral returns the longest text that every match of an RE2
-// expression has in it, as far as is plain to see; it may be empty.
-func requiredLiteral(expr string) string {
-	re, err := syntax.Parse(expr, syntax.Perl)
-	if err != nil {
-		return ""
-	}
-	return literalOf(re.Simplify(), 0)
-}
-
-func literalOf(re *syntax.Regexp, depth int) string {
-	if depth > 100 {
-		return ""
-	}
-	switch re.Op {
-	case syntax.OpLiteral:
-		if re.Flags&syntax.FoldCase == 0 {
-			return string(re.Rune)
-		}
-	case syntax.OpCapture, syntax.OpPlus:
-		return literalOf(re.Sub[0], depth+1)
-	case syntax.OpConcat:
-		best := ""
-		for _, sub := range re.Sub {
-			if l := literalOf(sub, depth+1); len(l) > len(best) {
-				best = l
-			}
-		}
-		return best
-	}
-	return ""
 }
 
 // selectRows writes a SELECT over the given rows of a part, with their values

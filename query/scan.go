@@ -15,6 +15,7 @@ import (
 	"trailward"
 	"trailward/query/duck"
 	"trailward/query/plan"
+	"trailward/store"
 	"trailward/store/segment"
 )
 
@@ -55,6 +56,7 @@ type scan struct {
 	whole bool  // no part is left out
 	// explained, if set, says that the statement will not be run.
 	explained *Explanation
+	texts     []string        // that records are searched for, by number
 	said      map[string]bool // texts that parts were asked for that records have in them
 	// tried is the first relation, when the direct way has narrowed it and found
 	// that the engine is needed.
@@ -104,7 +106,9 @@ type partGroup struct {
 	schema *partSchema
 	exprs  []fieldExpr // by wanted field
 	filter bool        // some records may lie outside the time range
-	parts  []int       // index in scan.parts
+	// searches says that the parts tell by themselves which records have a text.
+	searches bool
+	parts    []int // index in scan.parts
 	// found is the parts of which only these rows can matter.
 	found map[int]segment.Found
 }
@@ -229,6 +233,9 @@ func systemName(f plan.FieldRef) string {
 
 // systemType is the type that a system field has even when there is no part.
 func systemType(f plan.FieldRef) plan.Type {
+	if _, ok := f.Holds(); ok {
+		return plan.Bool
+	}
 	switch systemName(f) {
 	case fieldTime, fieldIngestion:
 		return plan.Time
@@ -246,14 +253,16 @@ func made(f plan.FieldRef) bool {
 	case fieldLog, fieldPtr, fieldKind, fieldMessage:
 		return true
 	}
-	return false
+	_, holds := f.Holds()
+	return holds
 }
 
 // group puts parts together whose wanted fields have the same names and types.
 func (s *scan) group(kinds []trailward.Kind, wanted []plan.FieldRef) []*partGroup {
 	type variant struct {
-		schema *partSchema
-		filter bool
+		schema   *partSchema
+		filter   bool
+		searches bool
 	}
 	bySchema := map[variant]*partGroup{}
 	byText := map[string]*partGroup{}
@@ -263,7 +272,8 @@ func (s *scan) group(kinds []trailward.Kind, wanted []plan.FieldRef) []*partGrou
 			continue
 		}
 		schema := s.schemas.of(p)
-		v := variant{schema, !s.from.IsZero() && p.MinTime().Before(s.from) || !s.to.IsZero() && p.MaxTime().After(s.to)}
+		_, searches := p.(store.Searcher)
+		v := variant{schema, !s.from.IsZero() && p.MinTime().Before(s.from) || !s.to.IsZero() && p.MaxTime().After(s.to), searches}
 		g, ok := bySchema[v]
 		if !ok {
 			exprs := make([]fieldExpr, len(wanted))
@@ -278,10 +288,10 @@ func (s *scan) group(kinds []trailward.Kind, wanted []plan.FieldRef) []*partGrou
 				}
 			}
 			// Other schemas may agree in what is wanted.
-			text := signature(v.schema, v.filter, exprs)
+			text := signature(v.schema, v.filter, v.searches, exprs)
 			g, ok = byText[text]
 			if !ok {
-				g = &partGroup{schema: schema, exprs: exprs, filter: v.filter}
+				g = &partGroup{schema: schema, exprs: exprs, filter: v.filter, searches: v.searches}
 				byText[text] = g
 				groups = append(groups, g)
 			}
@@ -293,9 +303,9 @@ func (s *scan) group(kinds []trailward.Kind, wanted []plan.FieldRef) []*partGrou
 }
 
 // signature is the same for groups that can be read by one SELECT.
-func signature(schema *partSchema, filter bool, exprs []fieldExpr) string {
+func signature(schema *partSchema, filter, searches bool, exprs []fieldExpr) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%t", filter)
+	fmt.Fprintf(&b, "%t %t", filter, searches)
 	if schema.odd {
 		fmt.Fprintf(&b, " %p", schema) // its columns are found by place
 	}
@@ -497,7 +507,12 @@ func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, t
 	for j, f := range wanted {
 		e := g.exprs[j]
 		var sql string
+		text, holds := f.Holds()
 		switch name := systemName(f); {
+		case holds && g.searches:
+			sql = duck.HoldsFunction + "(" + itoa(s.textNumber(text)) + ", " + src.number + ", CAST(" + src.row + " AS BIGINT))"
+		case holds:
+			sql = "contains(" + src.message + ", " + textLiteral(text) + ")"
 		case name == fieldPtr:
 			sql = "(" + src.number + " << " + itoa(pointerShift) + ") + " + src.row
 		case name == fieldMessage:
@@ -532,6 +547,29 @@ func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, t
 		sql += " WHERE " + strings.Join(conds, " AND ")
 	}
 	return sql
+}
+
+// textNumber numbers a text that records are searched for.
+func (s *scan) textNumber(text string) int {
+	if i := slices.Index(s.texts, text); i >= 0 {
+		return i
+	}
+	s.texts = append(s.texts, text)
+	return len(s.texts) - 1
+}
+
+// holdsText is the duck.HoldsFunc: the texts and parts are those that selectOver
+// wrote into the statement.
+func (s *scan) holdsText(_ context.Context, text, number int64) ([]uint64, error) {
+	p, err := s.part(number)
+	if err != nil {
+		return nil, err
+	}
+	f, ok := p.(store.Searcher)
+	if !ok || text < 0 || text >= int64(len(s.texts)) {
+		return nil, fmt.Errorf("segment %s was asked for a text that the query does not have", p.ID())
+	}
+	return f.Search(s.texts[text])
 }
 
 // constant is a value that each part has one of.

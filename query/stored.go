@@ -29,7 +29,7 @@ func (s snapshot) Parts() []Part {
 	lists := map[*segment.Field][]Field{}
 	for i, p := range list {
 		q := part{Part: p}
-		if f, ok := p.(store.Finder); ok {
+		if f, ok := p.(finder); ok {
 			q.fields = shared(lists, p)
 			out[i] = findingPart{q, f}
 		} else {
@@ -59,8 +59,16 @@ type part struct {
 // findingPart is a part that finds rows by itself.
 type findingPart struct {
 	part
-	f store.Finder
+	f finder
 }
+
+type finder interface {
+	store.Finder
+	store.Searcher
+}
+
+// Search implements [store.Searcher].
+func (p findingPart) Search(text string) (segment.Rows, error) { return p.f.Search(text) }
 
 func (p findingPart) Find(conds []segment.Cond, limit int) (segment.Found, bool, error) {
 	return p.f.Find(conds, limit)

@@ -114,6 +114,10 @@ func (c *columnCache) picked(key columnKey) (often bool) {
 	return true
 }
 
+// manyMessages is from how many records on they are put together a row group at
+// a time.
+const manyMessages = 4096
+
 // fewRows is up to how many rows are read one by one out of a segment rather
 // than by decoding whole columns.
 const fewRows = 8
@@ -128,6 +132,12 @@ type Finder interface {
 	// Messages calls fn with the bytes of the records in the given rows, which
 	// ascend. They are valid during fn.
 	Messages(rows []int64, fn func(row int64, raw []byte) error) error
+}
+
+// Searcher is a part that can tell in which of its records a text is.
+type Searcher interface {
+	// Search is [segment.Reader.Search]. The set is not to be changed.
+	Search(text string) (segment.Rows, error)
 }
 
 // ValueFunc gives the text of a value in the i-th of some rows; false means
@@ -171,8 +181,9 @@ func (u *use) Values(paths []string, rows []int64) ([]ValueFunc, error) {
 }
 
 func (u *use) Messages(rows []int64, fn func(row int64, raw []byte) error) error {
-	// Where the shapes are decoded, a search for text came by, and the rest is too.
-	if rows == nil || !u.Decoded(segment.ShapePath) {
+	// Many are cheaper to put together a row group at a time, and few out of
+	// columns that are at hand.
+	if len(rows) == 0 || len(rows) > manyMessages || !u.Decoded(segment.ShapePath) || !u.Decoded("@timestamp") {
 		return u.Records(rows, func(row int64, r *trailward.Record) error { return fn(row, r.Raw) })
 	}
 	return u.with(func(r *reading) (err error) {
@@ -202,6 +213,34 @@ func (u *use) Block(path string, block int) (*segment.Column, error) {
 // Decoded implements [segment.Columns].
 func (u *use) Decoded(path string) bool {
 	return u.s.columns.has(columnKey{u.info.ID, path, wholeColumn})
+}
+
+// Search implements [segment.Columns] and [Searcher]. What was found is kept as
+// long as the snapshot.
+func (u *use) Search(text string) (rows segment.Rows, err error) {
+	u.mu.Lock()
+	found := u.searched[text]
+	if found == nil {
+		if u.searched == nil {
+			u.searched = map[string]*searched{}
+		}
+		found = &searched{}
+		u.searched[text] = found
+	}
+	u.mu.Unlock()
+	found.once.Do(func() {
+		found.err = u.with(func(r *reading) error {
+			found.rows, found.err = r.Search(text, u)
+			return found.err
+		})
+	})
+	return found.rows, found.err
+}
+
+type searched struct {
+	once sync.Once
+	rows segment.Rows
+	err  error
 }
 
 func (u *use) decoded(path string, block int, decode func(*reading) (*segment.Column, error)) (*segment.Column, error) {

@@ -154,8 +154,9 @@ func (s *Snapshot) Close() error {
 // use is a segment in a snapshot.
 type use struct {
 	*sealed
-	mu sync.Mutex
-	im *image
+	mu       sync.Mutex
+	im       *image
+	searched map[string]*searched // by text
 }
 
 func (u *use) ID() string              { return u.info.ID }

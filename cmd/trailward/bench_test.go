@@ -93,6 +93,12 @@ func BenchmarkAsk(b *testing.B) {
 		{"text-anywhere", func(i int) string {
 			return fmt.Sprintf("filter @message like 'pod-4%x2\"' | fields @timestamp, verb | limit 100", i%16)
 		}},
+		{"text-common", func(i int) string {
+			return fmt.Sprintf("filter @message like 'pods' | stats count(*) as c by verb | limit %d", 20+i%50)
+		}},
+		{"text-regex", func(i int) string {
+			return fmt.Sprintf("filter @message like /pods.*watch/ | stats count(*) as c by verb | limit %d", 20+i%50)
+		}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			for i := 0; b.Loop(); i++ {

@@ -92,7 +92,7 @@ func (in *instance) lock(texts []TextFunction) error {
 	if err := registerAddress(conn); err != nil {
 		return err
 	}
-	if err := registerMatched(conn, fn); err != nil {
+	if err := errors.Join(registerMatched(conn, fn), registerHolds(conn, fn)); err != nil {
 		return err
 	}
 	if in.texts, err = registerTexts(conn, texts); err != nil {

@@ -33,6 +33,7 @@ type Session struct {
 	slots slots
 
 	messages  MessageFunc
+	holds     HoldsFunc
 	onRelease []func()
 	matched   atomic.Int64 // rows that MatchedFunction has seen
 

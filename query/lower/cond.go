@@ -46,6 +46,10 @@ func (l *lowerer) condition(e plan.Expr, nullOK bool) (sql string, null bool, er
 			return "", false, err
 		}
 		sql, err = l.op(opMatch, l.text(x).sql, l.d.Text(e.Regex))
+		if scan, text, _, ok := plan.HeldText(e); ok && l.holds && err == nil {
+			// Few records have the literal, and only these are put together.
+			return "(CASE WHEN " + l.fields[fieldKey(scan, plan.HoldsText(text))].sql + " THEN " + sql + " ELSE FALSE END)", true, nil
+		}
 		return sql, true, err
 	}
 	v, err := l.expr(e)
@@ -75,6 +79,9 @@ func (l *lowerer) connect(xs []plan.Expr, op, none string, nullOK bool) (string,
 }
 
 func (l *lowerer) contains(e plan.Contains) (string, bool, error) {
+	if scan, text, _, ok := plan.HeldText(e); ok && l.holds {
+		return l.fields[fieldKey(scan, plan.HoldsText(text))].sql, false, nil
+	}
 	x, err := l.expr(e.X)
 	if err != nil {
 		return "", false, err

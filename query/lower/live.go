@@ -11,6 +11,7 @@ type live struct {
 	cols   map[int]bool
 	fields map[int][]plan.FieldRef // by scan
 	seen   map[string]bool
+	holds  bool // see plan.Query.Holds
 }
 
 // fieldKey names a field of a scan.
@@ -28,17 +29,24 @@ func (v *live) field(scan int, ref plan.FieldRef) {
 // add marks what an expression reads.
 func (v *live) add(es ...plan.Expr) {
 	for _, e := range es {
-		plan.Walk(e, func(x plan.Expr) {
-			switch x := x.(type) {
-			case plan.Col:
-				v.cols[x.ID] = true
-			case plan.Field:
-				v.field(x.Scan, x.Ref)
-			case plan.InQuery:
-				v.add(x.Out)
-				v.node(x.Root, false)
+		if scan, text, whole, ok := plan.HeldText(e); ok && v.holds {
+			v.field(scan, plan.HoldsText(text))
+			if whole {
+				continue // the record itself is not needed
 			}
-		})
+		}
+		switch x := e.(type) {
+		case plan.Col:
+			v.cols[x.ID] = true
+		case plan.Field:
+			v.field(x.Scan, x.Ref)
+		case plan.InQuery:
+			v.add(x.Out)
+			v.node(x.Root, false)
+		}
+		if e != nil {
+			v.add(plan.Operands(e)...)
+		}
 	}
 }
 
@@ -51,7 +59,7 @@ func Fields(q *plan.Query) []plan.FieldRef { return liveness(q).fields[0] }
 // top of the tree down: what nobody reads is neither computed nor fetched.
 // @message in the output is a pointer, so it does not count as read.
 func liveness(q *plan.Query) live {
-	v := live{cols: map[int]bool{}, fields: map[int][]plan.FieldRef{}, seen: map[string]bool{}}
+	v := live{cols: map[int]bool{}, fields: map[int][]plan.FieldRef{}, seen: map[string]bool{}, holds: q.Holds}
 	if len(q.Scans) > 0 {
 		v.field(0, sysRef("@timestamp"))
 		if q.Records {

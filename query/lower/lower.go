@@ -43,7 +43,7 @@ const MaxPrepared = maxMasks
 // fields that the answer depends on. The error is a *plan.Error when the query
 // asks for what its columns' types do not allow, or what the dialect cannot say.
 func Lower(q *plan.Query, open plan.OpenFunc, d Dialect) (*Statement, error) {
-	l := &lowerer{d: d, open: open, live: liveness(q), branch: newBranch(), counted: counted(q), matched: q.Matched}
+	l := &lowerer{d: d, open: open, live: liveness(q), branch: newBranch(), counted: counted(q), matched: q.Matched, holds: q.Holds}
 	// The nodes above Patterns go into a second statement.
 	var above []plan.Node
 	for n := q.Root; n != nil; n = n.Input() {
@@ -92,6 +92,7 @@ type lowerer struct {
 	// counted is the node whose rows are counted by the function matched.
 	counted plan.Node
 	matched string
+	holds   bool // see plan.Query.Holds
 	branch
 }
 

@@ -41,6 +41,23 @@ func (f FieldRef) Key() string {
 
 var escapeKey = strings.NewReplacer(`\`, `\\`, `.`, `\.`)
 
+// holdsKey is the first key of the fields that [HoldsText] makes: no query can
+// write it.
+const holdsKey = "@holds\x00"
+
+// HoldsText is a field that is true for the records that have a text in them:
+// what [Contains] of @message and a constant means. The scan finds such records
+// without putting every one together.
+func HoldsText(text string) FieldRef { return FieldRef{Keys: []string{holdsKey, text}} }
+
+// Holds returns the text of a field that [HoldsText] made.
+func (f FieldRef) Holds() (text string, ok bool) {
+	if len(f.Keys) == 2 && f.Keys[0] == holdsKey {
+		return f.Keys[1], true
+	}
+	return "", false
+}
+
 // Column is one column of a [Relation]: the identifier that names it there
 // (not yet quoted) and its type.
 type Column struct {

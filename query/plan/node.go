@@ -364,6 +364,8 @@ type Query struct {
 	// true and counts its calls: the lowering lets the records that pass the
 	// query's conditions go by it.
 	Matched string
+	// Holds says that the scans have the fields of [HoldsText].
+	Holds bool
 }
 
 // Notice is something in a query's text that was accepted but does not do what

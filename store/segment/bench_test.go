@@ -44,8 +44,9 @@ func BenchmarkFindCold(b *testing.B) {
 // blocksOnly decodes no whole column.
 type blocksOnly struct{ *Reader }
 
-func (blocksOnly) Column(string) (*Column, error) { return nil, errors.New("not to be decoded") }
-func (blocksOnly) Decoded(string) bool            { return false }
+func (blocksOnly) Column(string) (*Column, error)     { return nil, errors.New("not to be decoded") }
+func (blocksOnly) Decoded(string) bool                { return false }
+func (b blocksOnly) Search(text string) (Rows, error) { return b.Reader.Search(text, b) }
 
 func BenchmarkFlowSegment(b *testing.B) {
 	lines := benchLines(b, "BENCH_FLOW")

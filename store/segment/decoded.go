@@ -18,6 +18,8 @@ type Columns interface {
 	Block(path string, block int) (*Column, error)
 	// Decoded reports whether the whole column is at hand.
 	Decoded(path string) bool
+	// Search is [Reader.Search] with these columns.
+	Search(text string) (Rows, error)
 }
 
 // Column is a decoded column of a whole segment, or of some of its rows. It is

@@ -41,20 +41,25 @@ type Test struct {
 // Cond holds when one of its tests holds.
 type Cond struct{ Any []Test }
 
-// rowSet is a set of rows.
-type rowSet []uint64
+// Rows is a set of rows: bit n mod 64 of word n / 64 is for row n.
+type Rows []uint64
 
-func (r rowSet) add(row int)      { r[row>>6] |= 1 << (row & 63) }
-func (r rowSet) has(row int) bool { return r[row>>6]>>(row&63)&1 != 0 }
+// Has reports whether the row is in the set.
+func (r Rows) Has(row int64) bool {
+	return row>>6 < int64(len(r)) && r[row>>6]>>(row&63)&1 != 0
+}
 
-func (r rowSet) count() (n int) {
+func (r Rows) add(row int)      { r[row>>6] |= 1 << (row & 63) }
+func (r Rows) has(row int) bool { return r[row>>6]>>(row&63)&1 != 0 }
+
+func (r Rows) count() (n int) {
 	for _, w := range r {
 		n += bits.OnesCount64(w)
 	}
 	return n
 }
 
-func (r rowSet) rows() []int64 {
+func (r Rows) rows() []int64 {
 	out := make([]int64, 0, r.count())
 	for i, w := range r {
 		for ; w != 0; w &= w - 1 {
@@ -77,7 +82,7 @@ type Found struct {
 // records. Rows may be among them for which a condition on the message does not
 // hold: one that is a regular expression, or any when the others leave few.
 func (s *Reader) Find(conds []Cond, limit int, cols Columns) (found Found, ok bool, err error) {
-	var all rowSet
+	var all Rows
 	var late []Cond // on the message: they are tested on few rows only
 	for _, c := range conds {
 		onMessage := false
@@ -88,7 +93,7 @@ func (s *Reader) Find(conds []Cond, limit int, cols Columns) (found Found, ok bo
 			late = append(late, c)
 			continue
 		}
-		set := make(rowSet, (s.Meta.Rows+63)/64)
+		set := make(Rows, (s.Meta.Rows+63)/64)
 		for _, t := range c.Any {
 			if err := s.test(t, cols, set); err != nil {
 				return found, false, err
@@ -104,7 +109,7 @@ func (s *Reader) Find(conds []Cond, limit int, cols Columns) (found Found, ok bo
 		late, found.Searched = nil, false // few enough for others to look at
 	}
 	for _, c := range late {
-		set := make(rowSet, (s.Meta.Rows+63)/64)
+		set := make(Rows, (s.Meta.Rows+63)/64)
 		searchable := true
 		for _, t := range c.Any {
 			ok := true
@@ -112,7 +117,10 @@ func (s *Reader) Find(conds []Cond, limit int, cols Columns) (found Found, ok bo
 			case !t.Message:
 				err = s.test(t, cols, set)
 			case t.Op == Contains:
-				err = s.search(t.Values[0], cols, set)
+				var rows Rows
+				if rows, err = cols.Search(t.Values[0]); err == nil {
+					or(set, rows)
+				}
 			default:
 				ok = false
 			}
@@ -132,7 +140,13 @@ func (s *Reader) Find(conds []Cond, limit int, cols Columns) (found Found, ok bo
 	return found, true, nil
 }
 
-func and(a, b rowSet) rowSet {
+func or(a, b Rows) {
+	for i := range b {
+		a[i] |= b[i]
+	}
+}
+
+func and(a, b Rows) Rows {
 	if a == nil {
 		return b
 	}
@@ -143,7 +157,7 @@ func and(a, b rowSet) rowSet {
 }
 
 // test adds the rows that pass a test of columns.
-func (s *Reader) test(t Test, cols Columns, set rowSet) error {
+func (s *Reader) test(t Test, cols Columns, set Rows) error {
 	for _, path := range t.Columns {
 		if err := s.testColumn(t, path, cols, set); err != nil {
 			return err
@@ -152,7 +166,7 @@ func (s *Reader) test(t Test, cols Columns, set rowSet) error {
 	return nil
 }
 
-func (s *Reader) testColumn(t Test, path string, cols Columns, set rowSet) error {
+func (s *Reader) testColumn(t Test, path string, cols Columns, set Rows) error {
 	f := s.field(path)
 	if f == nil {
 		return nil

@@ -31,6 +31,8 @@ func (c *cached) Column(path string) (*Column, error) {
 
 func (c *cached) Block(path string, block int) (*Column, error) { return c.r.Block(path, block) }
 
+func (c *cached) Search(text string) (Rows, error) { return c.r.Search(text, c) }
+
 func (c *cached) Decoded(path string) bool { return c.have[path] != nil }
 
 // texts reads every record of r, in file order.

@@ -21,10 +21,22 @@ type fieldTests struct {
 // would need more is looked for everywhere.
 const maxPieces = 512
 
+// Search returns the rows whose record has text in it.
+func (s *Reader) Search(text string, cols Columns) (Rows, error) {
+	set := make(Rows, (s.Meta.Rows+63)/64)
+	if text == "" {
+		for row := range s.Meta.Rows {
+			set.add(int(row))
+		}
+		return set, nil
+	}
+	return set, s.search(text, cols, set)
+}
+
 // search adds the rows whose record has sub in it. It looks for sub in the
 // shapes' literals, in the values, and across their borders; where that leaves
 // a doubt, it puts the record together.
-func (s *Reader) search(sub string, cols Columns, set rowSet) error {
+func (s *Reader) search(sub string, cols Columns, set Rows) error {
 	shapes, err := s.loadShapes()
 	if err != nil {
 		return err
@@ -35,7 +47,7 @@ func (s *Reader) search(sub string, cols Columns, set rowSet) error {
 			return err
 		}
 	}
-	h := &searcher{sub: []byte(sub), shapes: shapes, set: set, rest: make(rowSet, len(set))}
+	h := &searcher{sub: []byte(sub), shapes: shapes, set: set, rest: make(Rows, len(set))}
 	kinds := func() (err error) {
 		if h.kinds == nil {
 			h.kinds, err = cols.Column(colShape)
@@ -176,8 +188,8 @@ type searcher struct {
 	sub    []byte
 	shapes []*shape.Shape
 	kinds  *Column // the records' shapes
-	set    rowSet  // the records that have it
-	rest   rowSet  // those that must be put together to be sure
+	set    Rows    // the records that have it
+	rest   Rows    // those that must be put together to be sure
 	buf    []byte
 	err    error
 }

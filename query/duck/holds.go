@@ -1,0 +1,100 @@
+package duck
+
+/*
+#include <stdlib.h>
+void trailward_holds(void *, void *, void *);
+typedef void (*trailward_holds_function)(void *, void *, void *);
+*/
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"unsafe"
+
+	duckdb "github.com/duckdb/duckdb-go-bindings"
+)
+
+// HoldsFunction is the SQL function that tells whether a record holds a text:
+// trailward_holds(text BIGINT, part BIGINT, row BIGINT) BOOLEAN. The text is a
+// number of the session's.
+//
+// A part finds such records by its filters and columns, all at once; to put
+// every record together for SQL's contains() would take a hundred times as long.
+const HoldsFunction = "trailward_holds"
+
+// HoldsFunc returns which rows of a part have the text, bit n mod 64 of word
+// n / 64 being for row n; rows beyond have it not. Several threads call it at
+// once, again and again with the same arguments.
+type HoldsFunc func(ctx context.Context, text, part int64) (rows []uint64, err error)
+
+// SetHolds says what trailward_holds calls. It must be set before the first
+// query that uses the function.
+func (s *Session) SetHolds(fn HoldsFunc) { s.holds = fn }
+
+func registerHolds(conn duckdb.Connection, f *function) error {
+	return scalar{
+		name: HoldsFunction, args: []duckdb.Type{duckdb.TypeBigInt, duckdb.TypeBigInt, duckdb.TypeBigInt}, returns: duckdb.TypeBoolean,
+		key: f.key, call: unsafe.Pointer(C.trailward_holds_function(C.trailward_holds)),
+	}.register(conn)
+}
+
+//export trailward_holds
+func trailward_holds(infoPtr, inputPtr, outputPtr unsafe.Pointer) {
+	info := duckdb.FunctionInfo{Ptr: infoPtr}
+	defer func() {
+		if p := recover(); p != nil {
+			// A panic must not unwind through C++.
+			duckdb.ScalarFunctionSetError(info, fmt.Sprintf("INTERNAL Error: search records: %v at %s", p, firstFrame(debug.Stack())))
+		}
+	}()
+	in, ok := functions.Load(uintptr(duckdb.ScalarFunctionGetExtraInfo(info)))
+	if !ok {
+		duckdb.ScalarFunctionSetError(info, "records are gone")
+		return
+	}
+	s := in.(*instance).session.Load()
+	if s == nil {
+		duckdb.ScalarFunctionSetError(info, "no session searches records")
+		return
+	}
+	if err := s.fillHolds(duckdb.DataChunk{Ptr: inputPtr}, duckdb.Vector{Ptr: outputPtr}); err != nil {
+		duckdb.ScalarFunctionSetError(info, err.Error())
+	}
+}
+
+// fillHolds answers one vector of calls. No argument is null: they are made by
+// the scan.
+func (s *Session) fillHolds(input duckdb.DataChunk, output duckdb.Vector) error {
+	s.mu.Lock()
+	r := s.rows
+	s.mu.Unlock()
+	if s.holds == nil || r == nil {
+		return errors.New("this query has no texts to search for")
+	}
+	n := int(duckdb.DataChunkGetSize(input))
+	arg := func(i uint64) []int64 {
+		return unsafe.Slice((*int64)(duckdb.VectorGetData(duckdb.DataChunkGetVector(input, duckdb.IdxT(i)))), n)
+	}
+	text, part, row := arg(0), arg(1), arg(2)
+	out := unsafe.Slice((*byte)(duckdb.VectorGetData(output)), n)
+	for i := 0; i < n; {
+		rows, err := s.holds(r.ctx, text[i], part[i])
+		if r.ctx.Err() != nil {
+			return context.Cause(r.ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("search records: %w", err)
+		}
+		for from := i; i < n && text[i] == text[from] && part[i] == part[from]; i++ {
+			at := uint64(row[i])
+			out[i] = 0
+			if at>>6 < uint64(len(rows)) {
+				out[i] = byte(rows[at>>6] >> (at & 63) & 1)
+			}
+		}
+	}
+	return nil
+}
