@@ -103,6 +103,9 @@ func (e *Engine) insights(req Request, start time.Time, explain bool) (task, err
 			return st.SQL, out, nil
 		},
 	}
+	if !explain {
+		t.guards = plan.MessageTexts(q)
+	}
 	if !explain && singles(q) {
 		t.direct = func(ctx context.Context, s *scan) ([][]any, []Column, bool, error) { return s.direct(ctx, q, views[0]) }
 	}

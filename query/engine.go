@@ -107,6 +107,7 @@ type task struct {
 	// statement makes the SQL over the scan. Without columns the statement's
 	// own are shown.
 	statement func(ctx context.Context, s *scan) (sql string, out []Column, err error)
+	guards []string // see scan.guards
 	// direct, if set, tries to answer without the engine; ok is false when it is
 	// needed after all.
 	direct func(ctx context.Context, s *scan) (values [][]any, out []Column, ok bool, err error)
@@ -145,7 +146,7 @@ func (e *Engine) run(ctx context.Context, t task) (_ Rows, err error) {
 		}
 	}
 	s := newScan(parts, known, t.sel.Start, t.sel.End, e.opts.AccountID)
-	s.whole = e.whole
+	s.whole, s.guards = e.whole, t.guards
 	if t.direct != nil && !e.whole {
 		values, out, ok, err := t.direct(ctx, s)
 		if err != nil {
@@ -162,6 +163,7 @@ func (e *Engine) run(ctx context.Context, t task) (_ Rows, err error) {
 	}
 	s.session = session
 	m := newMessages(ctx, s.part)
+	m.only = s.onlyHolding()
 	session.SetMessages(m.read)
 	session.SetHolds(s.holdsText)
 	session.OnRelease(func() { m.close(closeSnap) }) // from here on the session closes the snapshot

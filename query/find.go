@@ -148,8 +148,8 @@ func (s *scan) test(schema *partSchema, a plan.Atom, search bool) (t segment.Tes
 	case plan.AtomContains:
 		t.Op, t.Values = segment.Contains, a.Values
 	case plan.AtomMatch:
-		lit := plan.RequiredLiteral(a.Values[0])
-		if len(lit) < plan.MinLiteral {
+		lit, whole := plan.RequiredLiteral(a.Values[0])
+		if len(lit) < plan.MinLiteral && !whole {
 			return t, false // it would hardly narrow anything
 		}
 		t.Op, t.Values = segment.Contains, []string{lit}

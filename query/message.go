@@ -2,11 +2,13 @@ package query
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
+
+	"trailward/store/segment"
 )
 
 // Limits of putting records together for the conditions of one query.
@@ -32,7 +34,10 @@ func maxStreams() int { return runtime.GOMAXPROCS(0) + 1 }
 // span of rows, which waits for DuckDB; what DuckDB does not ask for is passed
 // over. Only where few rows are wanted are they asked for one by one.
 type messages struct {
-	part   func(number int64) (Part, error)
+	part func(number int64) (Part, error)
+	// only, if it gives a set, says which rows of a part can be asked for; the
+	// others are not put together in vain. It is set before the first question.
+	only   func(p Part) (segment.Rows, error)
 	ctx    context.Context // of the query
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // streams
@@ -99,11 +104,18 @@ func (m *messages) readSpan(ctx context.Context, p Part, sp span, rows []int64, 
 	}
 	defer m.giveBack(s)
 	for k, row := range rows {
-		b, err := s.text(ctx, row)
+		b, ok, err := s.text(ctx, row)
 		if err != nil {
 			return err
 		}
-		emit(k, b)
+		if ok {
+			emit(k, b)
+			continue
+		}
+		// Nobody expected this row to be asked for.
+		if err := readRows(ctx, p, rows[k:k+1], func(_ int, b []byte) error { emit(k, b); return nil }); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -113,7 +125,7 @@ func (m *messages) take(p Part, sp span, rows []int64) (s *stream, direct bool) 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i, s := range m.streams {
-		if !s.busy && s.span == sp && s.cur.from <= rows[0] {
+		if !s.busy && s.span == sp && s.from <= rows[0] {
 			m.streams = append(append(m.streams[:i], m.streams[i+1:]...), s)
 			s.busy = true
 			return s, false
@@ -133,7 +145,7 @@ func (m *messages) take(p Part, sp span, rows []int64) (s *stream, direct bool) 
 			break
 		}
 	}
-	s = &stream{span: sp, busy: true, blocks: make(chan block, 1), spent: make(chan block, 2), cur: block{from: rows[0]}}
+	s = &stream{span: sp, busy: true, blocks: make(chan block, 1), spent: make(chan block, 2), from: rows[0]}
 	ctx, cancel := context.WithCancel(m.ctx)
 	s.cancel = cancel
 	m.streams = append(m.streams, s)
@@ -141,7 +153,7 @@ func (m *messages) take(p Part, sp span, rows []int64) (s *stream, direct bool) 
 	go func() {
 		defer m.wg.Done()
 		defer cancel()
-		s.run(ctx, p, rows[0], min((sp.index+1)*spanRows, p.Rows()))
+		s.run(ctx, p, m.only, min((sp.index+1)*spanRows, p.Rows()))
 	}()
 	return s, false
 }
@@ -152,10 +164,10 @@ func (m *messages) giveBack(s *stream) {
 	m.mu.Unlock()
 }
 
-// block is the text of consecutive rows.
+// block is the text of some rows.
 type block struct {
-	from int64
-	ends []int // of each row in data
+	rows []int64 // they ascend
+	ends []int   // of each row in data
 	data []byte
 }
 
@@ -167,18 +179,32 @@ type stream struct {
 	blocks chan block
 	spent  chan block // to be filled again
 	err    error      // set before blocks is closed
-	cur    block      // written by the user while busy
+	// from is the first row that can still be asked for, cur has it if it is
+	// there at all; both are written by the user while busy.
+	from int64
+	cur  block
 }
 
-func (s *stream) run(ctx context.Context, p Part, from, to int64) {
+func (s *stream) run(ctx context.Context, p Part, only func(Part) (segment.Rows, error), to int64) {
 	defer close(s.blocks)
+	var set segment.Rows
+	if only != nil {
+		if set, s.err = only(p); s.err != nil {
+			return
+		}
+	}
+	from := s.from
 	rows := make([]int64, 0, max(0, to-from))
 	for r := from; r < to; r++ {
-		rows = append(rows, r)
+		if set == nil || set.Has(r) {
+			rows = append(rows, r)
+		}
 	}
-	b := block{from: from}
+	if len(rows) == 0 {
+		return // none, where no rows would mean all of them
+	}
+	var b block
 	flush := func() error {
-		next := block{from: b.from + int64(len(b.ends))}
 		select {
 		case s.blocks <- b:
 		case <-ctx.Done():
@@ -186,17 +212,19 @@ func (s *stream) run(ctx context.Context, p Part, from, to int64) {
 		}
 		select {
 		case old := <-s.spent:
-			next.ends, next.data = old.ends[:0], old.data[:0]
+			b = block{rows: old.rows[:0], ends: old.ends[:0], data: old.data[:0]}
 		default:
-			next.ends = make([]int, 0, blockRows)
+			b = block{ends: make([]int, 0, blockRows)}
 		}
-		b = next
 		return nil
 	}
+	given := 0
 	s.err = p.Messages(rows, func(row int64, message []byte) error {
-		if row != b.from+int64(len(b.ends)) {
+		if given == len(rows) || row != rows[given] {
 			return fmt.Errorf("segment %s gave record %d out of order", p.ID(), row)
 		}
+		given++
+		b.rows = append(b.rows, row)
 		b.data = append(b.data, message...)
 		b.ends = append(b.ends, len(b.data))
 		if len(b.ends) < blockRows && len(b.data) < blockBytes {
@@ -207,22 +235,19 @@ func (s *stream) run(ctx context.Context, p Part, from, to int64) {
 	if s.err == nil && len(b.ends) > 0 {
 		s.err = flush()
 	}
-	if s.err == nil && b.from != to {
-		s.err = fmt.Errorf("segment %s gave records to %d, it has them to %d", p.ID(), b.from, to)
+	if s.err == nil && given != len(rows) {
+		s.err = fmt.Errorf("segment %s gave %d of %d records", p.ID(), given, len(rows))
 	}
 }
 
-// text gives a row at or after those given before. It is valid until the next
-// call.
-func (s *stream) text(ctx context.Context, row int64) ([]byte, error) {
-	for row >= s.cur.from+int64(len(s.cur.ends)) {
+// text gives a row at or after those given before; ok is false when the stream
+// does not have it. It is valid until the next call.
+func (s *stream) text(ctx context.Context, row int64) (text []byte, ok bool, err error) {
+	for len(s.cur.rows) == 0 || row > s.cur.rows[len(s.cur.rows)-1] {
 		select {
-		case b, ok := <-s.blocks:
-			if !ok {
-				if s.err != nil {
-					return nil, s.err
-				}
-				return nil, errors.New("records ended before their time")
+		case b, more := <-s.blocks:
+			if !more {
+				return nil, false, s.err
 			}
 			if cap(s.cur.data) <= 2*blockBytes { // one huge record shall not stay
 				select {
@@ -231,19 +256,20 @@ func (s *stream) text(ctx context.Context, row int64) ([]byte, error) {
 				}
 			}
 			s.cur = b
+			s.from = b.rows[0]
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, false, context.Cause(ctx)
 		}
 	}
-	i := row - s.cur.from
-	if i < 0 {
-		return nil, errors.New("records were asked for in descending order")
+	i, ok := slices.BinarySearch(s.cur.rows, row)
+	if !ok {
+		return nil, false, nil
 	}
 	start := 0
 	if i > 0 {
 		start = s.cur.ends[i-1]
 	}
-	return s.cur.data[start:s.cur.ends[i]], nil
+	return s.cur.data[start:s.cur.ends[i]], true, nil
 }
 
 // readRows reads exactly the given rows.

@@ -56,8 +56,11 @@ type scan struct {
 	whole bool  // no part is left out
 	// explained, if set, says that the statement will not be run.
 	explained *Explanation
-	texts     []string        // that records are searched for, by number
-	said      map[string]bool // texts that parts were asked for that records have in them
+	texts     []string // that records are searched for, by number
+	// guards, if set, are the texts of which a record has one when a condition is to
+	// see it as a whole.
+	guards []string
+	said   map[string]bool // texts that parts were asked for that records have in them
 	// tried is the first relation, when the direct way has narrowed it and found
 	// that the engine is needed.
 	tried *narrowed
@@ -510,7 +513,7 @@ func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, t
 		text, holds := f.Holds()
 		switch name := systemName(f); {
 		case holds && g.searches:
-			sql = duck.HoldsFunction + "(" + itoa(s.textNumber(text)) + ", " + src.number + ", CAST(" + src.row + " AS BIGINT))"
+			sql = s.holdsSQL(text, src)
 		case holds:
 			sql = "contains(" + src.message + ", " + textLiteral(text) + ")"
 		case name == fieldPtr:
@@ -520,6 +523,14 @@ func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, t
 			if len(e.cols) > 0 && src.message != "t.m" {
 				// What is not text in the encoding of SQL has no value there.
 				sql = "coalesce(" + col(fieldMessage) + ", " + sql + ")"
+			}
+			if len(s.guards) > 0 && g.searches {
+				// The others are not looked at, and shall not be put together for it.
+				var any []string
+				for _, text := range s.guards {
+					any = append(any, s.holdsSQL(text, src))
+				}
+				sql = "CASE WHEN " + strings.Join(any, " OR ") + " THEN " + sql + " END"
 			}
 		case name == fieldKind:
 			sql = s.constant(src.parts, func(p Part) string { return string(p.Kind()) })
@@ -549,6 +560,11 @@ func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, t
 	return sql
 }
 
+// holdsSQL is true for the rows whose record has the text.
+func (s *scan) holdsSQL(text string, src rowSource) string {
+	return duck.HoldsFunction + "(" + itoa(s.textNumber(text)) + ", " + src.number + ", CAST(" + src.row + " AS BIGINT))"
+}
+
 // textNumber numbers a text that records are searched for.
 func (s *scan) textNumber(text string) int {
 	if i := slices.Index(s.texts, text); i >= 0 {
@@ -570,6 +586,37 @@ func (s *scan) holdsText(_ context.Context, text, number int64) ([]uint64, error
 		return nil, fmt.Errorf("segment %s was asked for a text that the query does not have", p.ID())
 	}
 	return f.Search(s.texts[text])
+}
+
+// onlyHolding says which rows of a part can be asked for as a whole; nil means
+// any.
+func (s *scan) onlyHolding() func(Part) (segment.Rows, error) {
+	texts := s.guards
+	if len(texts) == 0 {
+		return nil
+	}
+	return func(p Part) (all segment.Rows, err error) {
+		f, ok := p.(store.Searcher)
+		if !ok {
+			return nil, nil
+		}
+		for i, text := range texts {
+			rows, err := f.Search(text)
+			if err != nil {
+				return nil, err
+			}
+			if i == 0 && len(texts) == 1 {
+				return rows, nil
+			}
+			if i == 0 {
+				all = make(segment.Rows, len(rows))
+			}
+			for k, w := range rows {
+				all[k] |= w
+			}
+		}
+		return all, nil
+	}
 }
 
 // constant is a value that each part has one of.

@@ -1,6 +1,7 @@
 package shape
 
 import (
+	"encoding/binary"
 	"unicode/utf8"
 )
 
@@ -27,10 +28,40 @@ const (
 	hexUpper = "0123456789ABCDEF"
 )
 
+// plain returns how many bytes at the beginning of v stand for themselves in
+// the style, as far as can be told eight at a time: most values have no others.
+func (s Style) plain(v []byte) int {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	is := func(x uint64, c byte) uint64 { // has a byte c
+		x ^= ones * uint64(c)
+		return (x - ones) &^ x
+	}
+	i := 0
+	for ; i+8 <= len(v); i += 8 {
+		x := binary.LittleEndian.Uint64(v[i:])
+		odd := x | (x-ones*0x20)&^x | is(x, '"') | is(x, '\\')
+		if s&(HTML|Slash|DEL) != 0 {
+			if s&HTML != 0 {
+				odd |= is(x, '<') | is(x, '>') | is(x, '&')
+			}
+			if s&Slash != 0 {
+				odd |= is(x, '/')
+			}
+			if s&DEL != 0 {
+				odd |= is(x, 0x7f)
+			}
+		}
+		if odd&high != 0 {
+			break
+		}
+	}
+	return i
+}
+
 // Append appends v, escaped in style s, to dst. v is valid UTF-8.
 func (s Style) Append(dst, v []byte) []byte {
 	start := 0
-	for i := 0; i < len(v); {
+	for i := s.plain(v); i < len(v); {
 		c := v[i]
 		if c < utf8.RuneSelf {
 			if c >= 0x20 && c != '"' && c != '\\' {

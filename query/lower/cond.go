@@ -41,6 +41,9 @@ func (l *lowerer) condition(e plan.Expr, nullOK bool) (sql string, null bool, er
 	case plan.Contains:
 		return l.contains(e)
 	case plan.Match:
+		if scan, text, whole, ok := plan.HeldText(e); ok && whole && l.holds {
+			return l.fields[fieldKey(scan, plan.HoldsText(text))].sql, false, nil
+		}
 		x, err := l.expr(e.X)
 		if err != nil {
 			return "", false, err

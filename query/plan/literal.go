@@ -22,7 +22,8 @@ func HeldText(e Expr) (scan int, text string, whole, ok bool) {
 		}
 	case Match:
 		if f, isField := e.X.(Field); isField && f.Ref.Key() == "@message" {
-			if scan, text = f.Scan, RequiredLiteral(e.Regex); len(text) < MinLiteral {
+			scan = f.Scan
+			if text, whole = RequiredLiteral(e.Regex); len(text) < MinLiteral && !whole {
 				text = ""
 			}
 		}
@@ -31,14 +32,66 @@ func HeldText(e Expr) (scan int, text string, whole, ok bool) {
 	return scan, text, whole, text != "" && !strings.ContainsRune(text, '\uFFFD')
 }
 
+// MessageTexts returns the texts of which a record has at least one wherever the
+// plan looks at @message, other than to show it, when [Query.Holds] is set; nil
+// when any record's may be looked at.
+func MessageTexts(q *Query) []string {
+	var texts []string
+	any := false
+	var expr func(e Expr)
+	var tree func(n Node)
+	expr = func(e Expr) {
+		if _, text, whole, ok := HeldText(e); ok {
+			if !whole {
+				texts = append(texts, text)
+			}
+			return
+		}
+		switch e := e.(type) {
+		case nil:
+			return
+		case Field:
+			any = any || e.Ref.Key() == "@message"
+		case InQuery:
+			tree(e.Root)
+			expr(e.Out)
+		}
+		for _, x := range Operands(e) {
+			expr(x)
+		}
+	}
+	tree = func(n Node) {
+		for ; n != nil; n = n.Input() {
+			for _, e := range Exprs(n) {
+				expr(e)
+			}
+			if side := Side(n); side != nil {
+				tree(side)
+			}
+		}
+	}
+	tree(q.Root)
+	for _, o := range q.Output {
+		if f, ok := o.Expr.(Field); !ok || f.Ref.Key() != "@message" {
+			expr(o.Expr)
+		}
+	}
+	if any {
+		return nil
+	}
+	return texts
+}
+
 // RequiredLiteral returns the longest text that every match of an RE2
-// expression has in it, as far as is plain to see; it may be empty.
-func RequiredLiteral(expr string) string {
+// expression has in it, as far as is plain to see; it may be empty. whole says
+// that the expression is that text and nothing else.
+func RequiredLiteral(expr string) (text string, whole bool) {
 	re, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil {
-		return ""
+		return "", false
 	}
-	return literalOf(re.Simplify(), 0)
+	re = re.Simplify()
+	return literalOf(re, 0), re.Op == syntax.OpLiteral && re.Flags&syntax.FoldCase == 0
 }
 
 func literalOf(re *syntax.Regexp, depth int) string {
