@@ -22,6 +22,10 @@ const (
 	DefaultInsightsTimeout = 15 * time.Minute
 )
 
+// usualFiles is how many files a question over many parts has, give or take:
+// see [store.Snapshot.Open].
+const usualFiles = 64
+
 // Options configure an engine. The zero value of each field but Snapshot is its
 // documented default.
 type Options struct {
@@ -138,11 +142,11 @@ func (e *Engine) run(ctx context.Context, t task) (_ Rows, err error) {
 			return nil, err
 		}
 	}
-	session, err := e.pool.Acquire(ctx, len(parts))
+	session, err := e.pool.Acquire(ctx, min(len(parts), usualFiles))
 	if err != nil {
 		return nil, err
 	}
-	s := newScan(session, parts, known, t.sel.Start, t.sel.End, e.opts.AccountID)
+	s := newScan(session, snap, parts, known, t.sel.Start, t.sel.End, e.opts.AccountID)
 	s.whole = e.whole
 	m := newMessages(ctx, s.part)
 	session.SetMessages(m.read)
@@ -168,6 +172,8 @@ type emptySnapshot struct{}
 
 func (emptySnapshot) Parts() []Part { return nil }
 func (emptySnapshot) Close() error  { return nil }
+
+func (emptySnapshot) Open(context.Context, []Part, []string, int) ([]File, error) { return nil, nil }
 
 // narrow gives the groups that both lists allow; an empty list allows all.
 // none says that there is no such group, which an empty list cannot say.

@@ -210,7 +210,7 @@ func (s *scan) selectRows(g *partGroup, i int, rows []int64, wanted []plan.Field
 	}
 	part := s.parts[i].(store.Finder)
 	number := len(s.numbered)
-	s.numbered = append(s.numbered, s.parts[i])
+	s.numbered = append(s.numbered, numbered{parts: []Part{s.parts[i]}})
 	// The columns that are needed, each as one column of values.
 	place := map[string]string{}
 	var paths []string
@@ -286,7 +286,7 @@ func (s *scan) selectRows(g *partGroup, i int, rows []int64, wanted []plan.Field
 		number:  "CAST(" + itoa(number) + " AS BIGINT)",
 		row:     "t.r",
 		message: "t.m",
-		parts:   []int{i},
+		files:   [][]Part{{s.parts[i]}},
 		col: func(path string) string {
 			typ := g.schema.types[path]
 			if path == fieldTime || path == fieldIngestion {

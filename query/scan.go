@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
+	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"trailward"
 	"trailward/query/duck"
@@ -28,14 +25,15 @@ const (
 	fieldKind      = "@kind"
 )
 
-// A pointer to a record inside one query is part number << pointerShift | row.
+// A pointer to a record inside one query is number << pointerShift | row, where
+// the number is that of a file, or of a part of which single rows are read.
 const pointerShift = 40
 
 // maxColumns is the most fields that one relation can have.
 const maxColumns = 10000
 
 // scan makes the relations that one query's plan stands on, over the parts of
-// one snapshot. A part that is opened gets a slot of the session.
+// one snapshot. A file that is opened gets a slot of the session.
 type scan struct {
 	session *duck.Session
 	parts   []Part
@@ -57,19 +55,30 @@ type scan struct {
 	// skipped says why parts of the last relation are not read.
 	skipped map[int]string
 
-	slots    map[int]int       // of parts that were opened
-	opened   []map[string]bool // columns that were opened, by part
-	bytes    []int64           // that these took, by part
-	numbered []Part            // by the part number of pointers
-	mu       sync.Mutex        // guards the session's slots and stats while parts are opened
+	snap     Snapshot
+	slots    map[int]int       // by the descriptor of a file that lies on the slot
+	opened   []map[string]bool // columns that were opened, by part; a map may be shared and does not change
+	numbered []numbered        // by the number in pointers
 	stats    Stats
 }
 
-// newScan is over the given parts.
-func newScan(session *duck.Session, parts []Part, known *schemas, start, end time.Time, account string) *scan {
-	s := &scan{session: session, parts: parts, schemas: known, from: start, to: end, account: account, slots: map[int]int{}}
+// numbered is what the number of a pointer means: the parts of a file, whose
+// records have rows one part after the other.
+type numbered struct {
+	parts []Part
+	first []int64 // the row of each part's first record; nil for one part
+}
+
+// openFile is a file that a relation reads.
+type openFile struct {
+	slot  int
+	parts []int // index in scan.parts, in the order of their records
+}
+
+// newScan is over the given parts of a snapshot.
+func newScan(session *duck.Session, snap Snapshot, parts []Part, known *schemas, start, end time.Time, account string) *scan {
+	s := &scan{session: session, snap: snap, parts: parts, schemas: known, from: start, to: end, account: account, slots: map[int]int{}}
 	s.opened = make([]map[string]bool, len(parts))
-	s.bytes = make([]int64, len(parts))
 	return s
 }
 
@@ -100,6 +109,7 @@ type partGroup struct {
 	exprs  []fieldExpr // by wanted field
 	filter bool        // some records may lie outside the time range
 	parts  []int       // index in scan.parts
+	files  []openFile  // that have these
 	// found is the parts of which only these rows can matter.
 	found map[int][]int64
 }
@@ -285,98 +295,109 @@ func signature(schema *partSchema, filter bool, exprs []fieldExpr) string {
 	return b.String()
 }
 
-// openConcurrency is how many parts are opened at once: opening waits for disk
-// or network more than it computes.
-func openConcurrency() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
-
-// openParts fetches the columns that the groups read and lays the parts onto
-// their slots.
+// openParts opens files with the columns that the groups read and lays them onto
+// slots.
 func (s *scan) openParts(ctx context.Context, groups []*partGroup) error {
-	for _, grp := range groups {
-		for _, i := range grp.parts {
-			if _, ok := s.slots[i]; !ok {
-				s.slots[i] = len(s.slots)
-			}
+	left := len(groups)
+	for _, g := range groups {
+		if err := s.openGroup(ctx, g, max(1, (s.session.MaxFiles()-len(s.slots))/left)); err != nil {
+			return err
 		}
+		left--
 	}
-	if err := s.session.Widen(len(s.slots)); err != nil {
-		return err
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(openConcurrency())
-	for _, grp := range groups {
-		cols := map[string]bool{}
-		for _, e := range grp.exprs {
-			for _, c := range e.cols {
-				cols[c] = true
-			}
-		}
-		if grp.filter {
-			cols[fieldTime] = true
-		}
-		for _, i := range grp.parts {
-			g.Go(func() error { return s.openPart(ctx, i, cols) })
-		}
-	}
-	return g.Wait()
-}
-
-// openPart opens a part with the columns and those it was opened with before:
-// a query may read it in several relations through one slot.
-func (s *scan) openPart(ctx context.Context, i int, cols map[string]bool) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	have := s.opened[i] // parts are in one group of a relation: no other goroutine has it
-	first := have == nil
-	if first {
-		have = make(map[string]bool, len(cols))
-	}
-	before := len(have)
-	for c := range cols {
-		have[c] = true
-	}
-	if !first && len(have) == before {
-		return nil
-	}
-	names := make([]string, 0, len(have))
-	for _, f := range s.parts[i].Fields() {
-		switch {
-		case !have[f.Path]:
-		case f.Column != "":
-			names = append(names, f.Column)
-		default:
-			names = append(names, f.Path)
-		}
-	}
-	fd, bytes, err := s.parts[i].Open(names)
-	if err != nil {
-		return fmt.Errorf("open segment %s: %w", s.parts[i].ID(), err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.session.Put(s.slots[i], fd); err != nil {
-		return fmt.Errorf("open segment %s: %w", s.parts[i].ID(), err)
-	}
-	s.opened[i] = have
-	if first {
-		s.stats.SegmentsOpened++
-		s.stats.RecordsScanned += s.parts[i].Rows()
-	}
-	s.stats.BytesScanned += bytes - s.bytes[i]
-	s.bytes[i] = bytes
 	return nil
 }
 
-// selects writes the SELECTs that read one group: one, or one for each part
+// openGroup opens the files of one group, at most so many if that is possible.
+func (s *scan) openGroup(ctx context.Context, g *partGroup, most int) error {
+	if len(g.parts) == 0 {
+		return nil
+	}
+	cols := map[string]bool{}
+	for _, e := range g.exprs {
+		for _, c := range e.cols {
+			cols[c] = true
+		}
+	}
+	if g.filter {
+		cols[fieldTime] = true
+	}
+	var paths, names []string
+	for _, f := range g.schema.fields {
+		if cols[f.Path] && !slices.Contains(paths, f.Path) {
+			paths, names = append(paths, f.Path), append(names, g.schema.names[f.Path])
+		}
+	}
+	parts := make([]Part, len(g.parts))
+	for k, i := range g.parts {
+		parts[k] = s.parts[i]
+	}
+	files, err := s.snap.Open(ctx, parts, names, most)
+	if err != nil {
+		return err
+	}
+	if err := s.session.Widen(len(s.slots) + len(files)); err != nil {
+		return err
+	}
+	for _, f := range files {
+		out := openFile{parts: make([]int, len(f.Parts))}
+		for k, of := range f.Parts {
+			i := g.parts[of]
+			out.parts[k] = i
+			s.scanned(i, cols, func(path string) int64 {
+				if path == "" {
+					return f.Bytes(k, "")
+				}
+				return f.Bytes(k, names[slices.Index(paths, path)])
+			})
+		}
+		slot, ok := s.slots[f.FD]
+		if !ok {
+			slot = len(s.slots)
+			if err := s.session.Put(slot, f.FD); err != nil {
+				return err
+			}
+			s.slots[f.FD] = slot
+		}
+		out.slot = slot
+		g.files = append(g.files, out)
+	}
+	return nil
+}
+
+// scanned counts what is read of a part that is opened with the columns, each of
+// which counts once. cols must not change any more.
+func (s *scan) scanned(i int, cols map[string]bool, bytes func(path string) int64) {
+	have := s.opened[i]
+	if have == nil {
+		s.stats.SegmentsOpened++
+		s.stats.RecordsScanned += s.parts[i].Rows()
+		s.stats.BytesScanned += bytes("")
+		for c := range cols {
+			s.stats.BytesScanned += bytes(c)
+		}
+		s.opened[i] = cols
+		return
+	}
+	have = maps.Clone(have)
+	for c := range cols {
+		if !have[c] {
+			have[c] = true
+			s.stats.BytesScanned += bytes(c)
+		}
+	}
+	s.opened[i] = have
+}
+
+// selects writes the SELECTs that read one group: one, or one for each file
 // where columns are found by place.
 func (s *scan) selects(ctx context.Context, g *partGroup, wanted []plan.FieldRef, types []plan.Type) ([]string, error) {
 	if !g.schema.odd {
-		return []string{s.selectFrom(g, g.parts, wanted, types, "", g.schema.named)}, nil
+		return []string{s.selectFrom(g, g.files, wanted, types, "", "t."+quote(groupColumn), g.schema.named)}, nil
 	}
 	var out []string
-	for _, i := range g.parts {
-		order, err := s.physicalOrder(ctx, i)
+	for _, f := range g.files {
+		order, err := s.physicalOrder(ctx, f)
 		if err != nil {
 			return nil, err
 		}
@@ -389,7 +410,7 @@ func (s *scan) selects(ctx context.Context, g *partGroup, wanted []plan.FieldRef
 			}
 		}
 		var missing string
-		sql := s.selectFrom(g, []int{i}, wanted, types, "("+strings.Join(names, ", ")+")", func(path string) string {
+		sql := s.selectFrom(g, []openFile{f}, wanted, types, "("+strings.Join(names, ", ")+")", "t."+names[len(names)-1], func(path string) string {
 			at := place[g.schema.names[path]]
 			if at == "" {
 				missing = path
@@ -397,51 +418,60 @@ func (s *scan) selects(ctx context.Context, g *partGroup, wanted []plan.FieldRef
 			return g.schema.text(path, at)
 		})
 		if missing != "" {
-			return nil, fmt.Errorf("segment %s has no column %q, which it lists", s.parts[i].ID(), missing)
+			return nil, fmt.Errorf("segment %s has no column %q, which it lists", s.parts[f.parts[0]].ID(), missing)
 		}
 		out = append(out, sql)
 	}
 	return out, nil
 }
 
-// physicalOrder reads the names of a part's columns from its footer.
-func (s *scan) physicalOrder(ctx context.Context, i int) ([]string, error) {
-	rows, err := s.session.Query(ctx, "SELECT name FROM parquet_schema("+literal(s.session.Path(s.slots[i]))+") WHERE column_id > 0 ORDER BY column_id")
+// physicalOrder reads the names of a file's columns from its footer.
+func (s *scan) physicalOrder(ctx context.Context, f openFile) ([]string, error) {
+	fail := func(err error) ([]string, error) {
+		return nil, fmt.Errorf("read the columns of segment %s: %w", s.parts[f.parts[0]].ID(), err)
+	}
+	rows, err := s.session.Query(ctx, "SELECT name FROM parquet_schema("+literal(s.session.Path(f.slot))+") WHERE column_id > 0 ORDER BY column_id")
 	if err != nil {
-		return nil, fmt.Errorf("read the columns of segment %s: %w", s.parts[i].ID(), err)
+		return fail(err)
 	}
 	defer rows.Close()
 	var out []string
 	for rows.Next() {
 		name, ok := rows.Values()[0].(string)
 		if !ok {
-			return nil, fmt.Errorf("read the columns of segment %s: a column has no name", s.parts[i].ID())
+			return fail(errors.New("a column has no name"))
 		}
 		out = append(out, name)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read the columns of segment %s: %w", s.parts[i].ID(), err)
+		return fail(err)
 	}
 	return out, nil
 }
 
-// selectFrom writes one SELECT over the given parts. names is an alias list for
-// all columns, or empty; col writes a column.
-func (s *scan) selectFrom(g *partGroup, parts []int, wanted []plan.FieldRef, types []plan.Type, names string, col func(string) string) string {
+// selectFrom writes one SELECT over the given files. names is an alias list for
+// all columns, or empty; group is the column that has a record's log group, if
+// there are several in one file; col writes a column.
+func (s *scan) selectFrom(g *partGroup, files []openFile, wanted []plan.FieldRef, types []plan.Type, names, group string, col func(string) string) string {
 	base := len(s.numbered)
+	src := rowSource{row: "t.file_row_number", group: group, col: col}
 	var from strings.Builder
-	for j, i := range parts {
-		s.numbered = append(s.numbered, s.parts[i])
+	for j, f := range files {
+		n := numbered{parts: make([]Part, len(f.parts)), first: make([]int64, len(f.parts))}
+		row := int64(0)
+		for k, i := range f.parts {
+			n.parts[k], n.first[k] = s.parts[i], row
+			row += s.parts[i].Rows()
+		}
+		s.numbered = append(s.numbered, n)
+		src.files = append(src.files, n.parts)
 		if j > 0 {
 			from.WriteString(", ")
 		}
-		from.WriteString(literal(s.session.Path(s.slots[i])))
+		from.WriteString(literal(s.session.Path(f.slot)))
 	}
-	src := rowSource{
-		from:   "read_parquet([" + from.String() + "]) AS t" + names,
-		number: "(" + itoa(base) + " + CAST(t.file_index AS BIGINT))",
-		row:    "t.file_row_number", parts: parts, col: col,
-	}
+	src.from = "read_parquet([" + from.String() + "]) AS t" + names
+	src.number = "(" + itoa(base) + " + CAST(t.file_index AS BIGINT))"
 	src.message = duck.MessageFunction + "(" + src.number + ", " + src.row + ")"
 	return s.selectOver(g, src, wanted, types)
 }
@@ -452,8 +482,10 @@ type rowSource struct {
 	number  string // the part's number in pointers
 	row     string // the row's number in the part
 	message string // the record
-	parts   []int
-	col     func(path string) string // a column
+	// files are the parts of each file, by number.
+	files [][]Part
+	group string                   // the log group, where a file has parts of several
+	col   func(path string) string // a column
 }
 
 func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, types []plan.Type) string {
@@ -477,9 +509,9 @@ func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, t
 				sql = "coalesce(" + col(fieldMessage) + ", " + sql + ")"
 			}
 		case name == fieldKind:
-			sql = s.constant(src.parts, func(p Part) string { return string(p.Kind()) })
+			sql = src.constant(func(p Part) string { return string(p.Kind()) })
 		case name == fieldLog:
-			sql = s.constant(src.parts, func(p Part) string { return s.account + ":" + p.Group() })
+			sql = src.log(s.account)
 		case e.typ == plan.Null:
 			sql = "NULL"
 		default:
@@ -504,12 +536,12 @@ func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, t
 	return sql
 }
 
-// constant is a value that each part has one of.
-func (s *scan) constant(parts []int, value func(Part) string) string {
-	values := make([]string, len(parts))
+// constant is a value that all parts of a file have in common.
+func (src *rowSource) constant(value func(Part) string) string {
+	values := make([]string, len(src.files))
 	same := true
-	for j, i := range parts {
-		values[j] = literal(strings.ReplaceAll(value(s.parts[i]), "\x00", "\uFFFD"))
+	for j, parts := range src.files {
+		values[j] = literal(strings.ReplaceAll(value(parts[0]), "\x00", "\uFFFD"))
 		same = same && values[j] == values[0]
 	}
 	if same {
@@ -518,15 +550,45 @@ func (s *scan) constant(parts []int, value func(Part) string) string {
 	return "[" + strings.Join(values, ", ") + "][CAST(t.file_index AS BIGINT) + 1]"
 }
 
+// log is the field @log.
+func (src *rowSource) log(account string) string {
+	first := src.files[0][0].Group()
+	all, each := true, true // are of one group
+	for _, parts := range src.files {
+		for _, p := range parts {
+			all = all && p.Group() == first
+			each = each && p.Group() == parts[0].Group()
+		}
+	}
+	if all || each {
+		return src.constant(func(p Part) string { return account + ":" + p.Group() })
+	}
+	return "(" + literal(account+":") + " || " + src.group + ")"
+}
+
 // timestamp writes a time as SQL, in the microseconds that parts keep.
 func timestamp(t time.Time) string {
 	return "make_timestamp(" + fmt.Sprint(t.UnixMicro()) + ")"
 }
 
-// part returns the part that a pointer's number means.
-func (s *scan) part(number int64) (Part, error) {
-	if number < 0 || number >= int64(len(s.numbered)) {
-		return nil, errors.New("record pointer names no segment of this query")
+// part returns the part that a pointer means, and the row of its first record.
+func (s *scan) part(number, row int64) (p Part, first int64, err error) {
+	if number < 0 || number >= int64(len(s.numbered)) || row < 0 {
+		return nil, 0, errPointerNumber
 	}
-	return s.numbered[number], nil
+	n := &s.numbered[number]
+	k := 0
+	if n.first != nil {
+		if k, _ = slices.BinarySearch(n.first, row+1); k == 0 {
+			return nil, 0, errPointerNumber
+		}
+		k--
+		first = n.first[k]
+	}
+	if row-first >= n.parts[k].Rows() {
+		return nil, 0, errPointerNumber
+	}
+	return n.parts[k], first, nil
 }
+
+var errPointerNumber = errors.New("record pointer names no segment of this query")

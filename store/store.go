@@ -58,6 +58,9 @@ const (
 	DefaultSealBytes = 64 << 20
 	DefaultSealAge   = 5 * time.Minute
 	DefaultCache     = 256 << 20
+	// DefaultQueryBytes is as much as the cache, so that one question can have all
+	// of it.
+	DefaultQueryBytes = 256 << 20
 	// maxHeads is how many times SealBytes the head may grow to while it is
 	// being sealed, before Append answers ErrOverloaded.
 	maxHeads = 3
@@ -113,6 +116,9 @@ type Options struct {
 	// CacheBytes bounds the decrypted columns kept in memory for the query engine,
 	// and as many bytes of decoded columns beside them. 0 means the default.
 	CacheBytes int64
+	// QueryBytes bounds the columns, compressed as they are in segments, that one
+	// snapshot keeps in memory for the query engine at once. 0 means the default.
+	QueryBytes int64
 }
 
 // Store is an open store. It is safe for concurrent use.
@@ -212,6 +218,9 @@ func open(ctx context.Context, opt Options) (_ *Store, rep Replayed, err error) 
 	}
 	if opt.CacheBytes == 0 {
 		opt.CacheBytes = DefaultCache
+	}
+	if opt.QueryBytes == 0 {
+		opt.QueryBytes = DefaultQueryBytes
 	}
 	if err := makePlace(opt.Dir); err != nil {
 		return nil, rep, err
