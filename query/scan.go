@@ -154,18 +154,15 @@ func (s *scan) relation(ctx context.Context, kinds []trailward.Kind, fields []pl
 	}
 	var selects []string
 	for _, g := range groups {
-		for i, rows := range g.found {
-			list, err := s.selectRows(g, i, rows, wanted, types)
-			if err != nil {
-				return rel, err
-			}
-			selects = append(selects, list...)
+		list, err := s.selectFound(g, wanted, types)
+		if err != nil {
+			return rel, err
 		}
+		selects = append(selects, list...)
 		if len(g.parts) == 0 {
 			continue
 		}
-		list, err := s.selects(ctx, g, wanted, types)
-		if err != nil {
+		if list, err = s.selects(ctx, g, wanted, types); err != nil {
 			return rel, err
 		}
 		if s.count == countAll {
@@ -285,6 +282,8 @@ func signature(schema *partSchema, filter bool, exprs []fieldExpr) string {
 		for _, c := range e.cols {
 			b.WriteByte(0)
 			b.WriteString(itoa(int(schema.types[c])))
+			b.WriteString(c)
+			b.WriteByte(0)
 			b.WriteString(schema.names[c])
 		}
 		if e.sql != nil {
@@ -454,7 +453,7 @@ func (s *scan) physicalOrder(ctx context.Context, f openFile) ([]string, error) 
 // there are several in one file; col writes a column.
 func (s *scan) selectFrom(g *partGroup, files []openFile, wanted []plan.FieldRef, types []plan.Type, names, group string, col func(string) string) string {
 	base := len(s.numbered)
-	src := rowSource{row: "t.file_row_number", group: group, col: col}
+	src := rowSource{row: "t.file_row_number", col: col}
 	var from strings.Builder
 	for j, f := range files {
 		n := numbered{parts: make([]Part, len(f.parts)), first: make([]int64, len(f.parts))}
@@ -472,20 +471,22 @@ func (s *scan) selectFrom(g *partGroup, files []openFile, wanted []plan.FieldRef
 	}
 	src.from = "read_parquet([" + from.String() + "]) AS t" + names
 	src.number = "(" + itoa(base) + " + CAST(t.file_index AS BIGINT))"
+	src.kind = src.perFile(func(p Part) string { return string(p.Kind()) })
+	src.log = s.fileLog(&src, group)
 	src.message = duck.MessageFunction + "(" + src.number + ", " + src.row + ")"
 	return s.selectOver(g, src, wanted, types)
 }
 
 // rowSource is where the rows of one SELECT come from, in SQL.
 type rowSource struct {
-	from    string // what follows FROM
-	number  string // the part's number in pointers
-	row     string // the row's number in the part
-	message string // the record
-	// files are the parts of each file, by number.
-	files [][]Part
-	group string                   // the log group, where a file has parts of several
-	col   func(path string) string // a column
+	from    string                   // what follows FROM
+	number  string                   // the part's number in pointers
+	row     string                   // the row's number in the part
+	message string                   // the record
+	files   [][]Part                 // the parts of each file
+	log     string                   // @log
+	kind    string                   // @kind
+	col     func(path string) string // a column
 }
 
 func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, types []plan.Type) string {
@@ -509,9 +510,9 @@ func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, t
 				sql = "coalesce(" + col(fieldMessage) + ", " + sql + ")"
 			}
 		case name == fieldKind:
-			sql = src.constant(func(p Part) string { return string(p.Kind()) })
+			sql = src.kind
 		case name == fieldLog:
-			sql = src.log(s.account)
+			sql = src.log
 		case e.typ == plan.Null:
 			sql = "NULL"
 		default:
@@ -536,12 +537,12 @@ func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, t
 	return sql
 }
 
-// constant is a value that all parts of a file have in common.
-func (src *rowSource) constant(value func(Part) string) string {
+// perFile is a value that all parts of a file have in common.
+func (src *rowSource) perFile(value func(Part) string) string {
 	values := make([]string, len(src.files))
 	same := true
 	for j, parts := range src.files {
-		values[j] = literal(strings.ReplaceAll(value(parts[0]), "\x00", "\uFFFD"))
+		values[j] = nameLiteral(value(parts[0]))
 		same = same && values[j] == values[0]
 	}
 	if same {
@@ -550,20 +551,23 @@ func (src *rowSource) constant(value func(Part) string) string {
 	return "[" + strings.Join(values, ", ") + "][CAST(t.file_index AS BIGINT) + 1]"
 }
 
-// log is the field @log.
-func (src *rowSource) log(account string) string {
-	first := src.files[0][0].Group()
-	all, each := true, true // are of one group
+// nameLiteral writes a name as SQL; a literal cannot hold NUL.
+func nameLiteral(name string) string { return literal(strings.ReplaceAll(name, "\x00", "\uFFFD")) }
+
+// logOf is the field @log of a part's records.
+func (s *scan) logOf(p Part) string { return s.account + ":" + p.Group() }
+
+// fileLog is the field @log of the records of files; group is the column of a
+// record's log group.
+func (s *scan) fileLog(src *rowSource, group string) string {
 	for _, parts := range src.files {
 		for _, p := range parts {
-			all = all && p.Group() == first
-			each = each && p.Group() == parts[0].Group()
+			if p.Group() != parts[0].Group() {
+				return "(" + nameLiteral(s.account+":") + " || " + group + ")"
+			}
 		}
 	}
-	if all || each {
-		return src.constant(func(p Part) string { return account + ":" + p.Group() })
-	}
-	return "(" + literal(account+":") + " || " + src.group + ")"
+	return src.perFile(s.logOf)
 }
 
 // timestamp writes a time as SQL, in the microseconds that parts keep.
