@@ -191,9 +191,10 @@ func TestManySegments(t *testing.T) {
 	}
 }
 
-// TestColumnsLimit: what a question may have in memory at once is bounded.
+// TestColumnsLimit: what a question may have in memory at once is bounded, by its
+// own and what it can borrow.
 func TestColumnsLimit(t *testing.T) {
-	s := emptyStore(t, func(o *store.Options) { o.QueryBytes = 64 << 10 })
+	s := emptyStore(t, func(o *store.Options) { o.QueryBytes, o.CacheBytes = 48<<10, 16<<10 })
 	p := intake.NewPreparer()
 	b := &store.Batch{Group: "g"}
 	for i := range 5000 {

@@ -11,6 +11,9 @@ import (
 	"trailward/store/segment"
 )
 
+// ColumnsError says that a question reads more columns than there is memory for.
+type ColumnsError = store.ColumnsError
+
 // Stored makes the engine read a store.
 func Stored(s *store.Store) SnapshotFunc {
 	return func(sel Selection) (Snapshot, error) {

@@ -17,16 +17,18 @@ const maxImages = 1024
 
 // cache keeps images for the query engine. It is bounded by bytes: the image
 // that was used least recently and is not in use goes first. Those in use are
-// bounded by what one snapshot may open: see [Options.QueryBytes].
+// bounded by what a snapshot may have without asking, see [Options.QueryBytes],
+// and what it can borrow beyond that, which all together is no more than the bound.
 type cache struct {
 	limit int64
 
-	mu     sync.Mutex
-	used   int64
-	images int
-	order  *list.List          // of *image, least recently used first; those in use are not in it
-	byKey  map[uint64][]*image // by the hash of the parts
-	byPart map[string]map[*image]bool
+	mu       sync.Mutex
+	used     int64 // by all images
+	borrowed int64 // by snapshots
+	images   int
+	order    *list.List          // of *image, least recently used first; those in use are not in it
+	byKey    map[uint64][]*image // by the hash of the parts
+	byPart   map[string]map[*image]bool
 }
 
 func newCache(limit int64) *cache {
@@ -152,6 +154,17 @@ func (c *cache) grow(im *image, n int64) {
 	im.size += n
 	c.used += n
 	c.trim()
+}
+
+// borrow lets a snapshot have n bytes more than its own, or gives them back.
+func (c *cache) borrow(n int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n > 0 && c.borrowed+n > c.limit {
+		return false
+	}
+	c.borrowed += n
+	return true
 }
 
 // put ends one use of an image.

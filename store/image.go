@@ -33,12 +33,15 @@ type ColumnFile struct {
 // segment; what was read beside the columns, if the name is empty.
 func (f *ColumnFile) Bytes(k int, column string) int64 { return f.image.bytes(k, column) }
 
-// ColumnsError says that a question reads more columns than may be in memory
-// for it at once.
-type ColumnsError struct{ Limit int64 } // bytes
+// ColumnsError says that a question reads more columns than there is memory for:
+// see [Options.QueryBytes]. Sizes are in bytes.
+type ColumnsError struct {
+	Had   int64 // what it had in memory when it was refused more
+	Limit int64 // what a question can have when it runs alone
+}
 
 func (e *ColumnsError) Error() string {
-	return fmt.Sprintf("query reads more than %d MiB of columns, compressed as they are kept, which is the limit: narrow the time range or the log groups, or read fewer fields", e.Limit>>20)
+	return fmt.Sprintf("query reads more columns than there is memory for now (it has %d MiB of them, compressed; one that runs alone can have %d MiB): narrow the time range or the log groups, or read fewer fields", e.Had>>20, e.Limit>>20)
 }
 
 // source is a part out of which files are made.
@@ -130,9 +133,15 @@ func (s *Snapshot) pin(n int64) error {
 }
 
 func (s *Snapshot) pinLocked(n int64) error {
-	if s.pinned += n; s.pinned > s.store.opt.QueryBytes {
-		return &ColumnsError{s.store.opt.QueryBytes}
+	s.pinned += n
+	more := max(0, s.pinned-s.store.opt.QueryBytes) - s.borrowed
+	if more <= 0 {
+		return nil
 	}
+	if !s.store.cache.borrow(more) {
+		return &ColumnsError{Had: s.pinned - n, Limit: s.store.opt.QueryBytes + s.store.opt.CacheBytes}
+	}
+	s.borrowed += more
 	return nil
 }
 

@@ -58,7 +58,9 @@ type Snapshot struct {
 
 	mu     sync.Mutex // guards what follows
 	images map[*image]bool
-	pinned int64 // bytes of these, and of those being made
+	// pinned is the bytes of these, and of those being made; borrowed is what of
+	// that is beyond Options.QueryBytes.
+	pinned, borrowed int64
 }
 
 // Part is one immutable run of records of one group and kind, sorted by event
@@ -142,7 +144,8 @@ func (s *Snapshot) Close() error {
 	for im := range s.images {
 		s.store.cache.put(im)
 	}
-	s.images = nil
+	s.store.cache.borrow(-s.borrowed)
+	s.images, s.borrowed = nil, 0
 	s.mu.Unlock()
 	if len(s.uses) > 0 {
 		list := make([]*sealed, len(s.uses))

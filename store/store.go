@@ -54,13 +54,11 @@ var (
 
 // Limits and defaults.
 const (
-	MaxName          = 512 // bytes of a group's or stream's name
-	DefaultSealBytes = 64 << 20
-	DefaultSealAge   = 5 * time.Minute
-	DefaultCache     = 256 << 20
-	// DefaultQueryBytes is as much as the cache, so that one question can have all
-	// of it.
-	DefaultQueryBytes = 256 << 20
+	MaxName           = 512 // bytes of a group's or stream's name
+	DefaultSealBytes  = 64 << 20
+	DefaultSealAge    = 5 * time.Minute
+	DefaultCache      = 256 << 20
+	DefaultQueryBytes = 64 << 20
 	// maxHeads is how many times SealBytes the head may grow to while it is
 	// being sealed, before Append answers ErrOverloaded.
 	maxHeads = 3
@@ -113,11 +111,15 @@ type Options struct {
 	Seen func(id ledger.Identity, now ledger.Checkpoint, prove func(before ledger.Checkpoint) ([]ledger.Hash, error)) error
 	// NoCompaction leaves segments as they are, but for calls of Compact.
 	NoCompaction bool
-	// CacheBytes bounds the decrypted columns kept in memory for the query engine,
-	// and as many bytes of decoded columns beside them. 0 means the default.
+	// CacheBytes bounds the columns, decrypted and compressed as in segments, that
+	// are kept in memory for the query engine while no question reads them, and as
+	// many bytes of decoded columns beside them. 0 means the default.
 	CacheBytes int64
-	// QueryBytes bounds the columns, compressed as they are in segments, that one
-	// snapshot keeps in memory for the query engine at once. 0 means the default.
+	// QueryBytes is what each question can have of such columns for itself, in
+	// bytes. Beyond that it borrows from CacheBytes, of which all questions
+	// together get no more than there is; one that would need more ends with a
+	// [ColumnsError]. So columns take CacheBytes at most, and QueryBytes for each
+	// question that runs. 0 means the default.
 	QueryBytes int64
 }
 
