@@ -238,18 +238,12 @@ func (c *cache) remove(im *image) {
 	}
 }
 
+// close drops all images, those in use with their last put.
 func (c *cache) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, list := range c.byKey {
-		for _, im := range list {
-			if im.fd >= 0 {
-				unix.Close(im.fd)
-			}
-		}
-	}
-	c.byKey, c.byPart, c.used, c.images = map[uint64][]*image{}, map[string]map[*image]bool{}, 0, 0
-	c.order.Init()
+	c.limit = -1
+	c.trim()
 }
 
 // pages is how much memory n bytes of a memory file take at most.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"unsafe"
 
@@ -184,11 +183,11 @@ func bundles(list []source, columns []string, most int) ([][]int, error) {
 			if err != nil {
 				return nil, fmt.Errorf("open segment %s: %w", p.ID(), err)
 			}
-			var b strings.Builder
+			var b []byte
 			for _, c := range cols {
-				fmt.Fprintf(&b, "%+v\n", c.Column)
+				b = append(append(b, c.Column.Name...), 0, byte(c.Column.Type), flags(c.Column.Optional, c.Column.Text, c.Column.Micros, c.Column.UUID))
 			}
-			text = b.String()
+			text = string(b)
 			seen[unsafe.SliceData(fields)] = text
 		}
 		f := form{p.Kind(), p.inMemory(), text}
@@ -216,6 +215,15 @@ func bundles(list []source, columns []string, most int) ([][]int, error) {
 	}
 }
 
+func flags(list ...bool) (out byte) {
+	for i, f := range list {
+		if f {
+			out |= 1 << i
+		}
+	}
+	return out
+}
+
 // writeAt is how many bytes are gathered before they are written to the file.
 const writeAt = 1 << 20
 
@@ -230,7 +238,12 @@ func (s *Snapshot) build(ctx context.Context, im *image, members []source) (err 
 	im.sizes = make([]int64, 0, len(members)*(1+len(im.columns)))
 	pooled := buffers.Get().(*[]byte)
 	buf := append((*pooled)[:0], parquet.Magic...)
-	defer func() { *pooled = buf; buffers.Put(pooled) }()
+	defer func() {
+		if cap(buf) <= 4*writeAt { // one huge chunk shall not stay
+			*pooled = buf
+			buffers.Put(pooled)
+		}
+	}()
 	at := int64(0) // where buf will be written
 	counted := int64(0)
 	flush := func() error {

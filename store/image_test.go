@@ -104,6 +104,24 @@ func TestCache(t *testing.T) {
 	}
 }
 
+// TestCacheClose: an image that is in use goes with its last use.
+func TestCacheClose(t *testing.T) {
+	c := newCache(100)
+	a, _ := mustGet(t, c, ids("1"), nil, 10)
+	b, _ := mustGet(t, c, ids("2"), nil, 10)
+	idle := b.fd
+	c.put(b)
+	c.close()
+	used := a.fd
+	if isOpen(idle) || !isOpen(used) {
+		t.Error("close does not drop what is idle, or drops what is in use")
+	}
+	c.put(a)
+	if isOpen(used) || c.used != 0 {
+		t.Error("the last use does not drop an image of a closed cache")
+	}
+}
+
 // TestCacheMakesOnce: many who want an image get one; who fails, or goes away,
 // does not harm the others.
 func TestCacheMakesOnce(t *testing.T) {
