@@ -16,7 +16,8 @@ import (
 )
 
 // GroupColumn is the column of every file that [Snapshot.Open] makes, its last,
-// which has the log group of each record's part.
+// which has the log group of each record's part. No field has that name: those
+// that begin with @ in a record are written with a second one.
 const GroupColumn = "@group"
 
 // ColumnFile is a Parquet file in memory with the records of some parts, one part
@@ -34,6 +35,12 @@ func (f *ColumnFile) Bytes(k int, column string) int64 { return f.image.bytes(k,
 
 // ColumnsError says that a question reads more columns than there is memory for:
 // see [Options.QueryBytes]. Sizes are in bytes.
+//
+// All files of a question must be there before it runs, since the engine reads
+// them when it likes, and more than once if the question says so: files that are
+// filled when their turn comes are not to be had from a descriptor that DuckDB
+// opens by path, and partial answers cannot be put together for any question. So
+// what does not fit is refused, and not swapped or cut short.
 type ColumnsError struct {
 	Had   int64 // what it had in memory when it was refused more
 	Limit int64 // what a question can have when it runs alone
