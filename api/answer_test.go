@@ -80,6 +80,7 @@ func TestAnswerErrors(t *testing.T) {
 		{"a value", &duck.Error{Msg: "could not convert 'ä' to INT64"}, 400, errorDetail{Message: "could not convert 'ä' to INT64"}},
 		{"memory", &duck.MemoryError{Limit: 256 << 20}, 400, errorDetail{Message: (&duck.MemoryError{Limit: 256 << 20}).Error()}},
 		{"segments", &duck.TooManyFilesError{Files: 3, Max: 2}, 400, errorDetail{Message: (&duck.TooManyFilesError{Files: 3, Max: 2}).Error()}},
+		{"columns", fmt.Errorf("open: %w", &query.ColumnsError{Had: 3 << 20, Limit: 4 << 20}), 400, errorDetail{Message: (&query.ColumnsError{Had: 3 << 20, Limit: 4 << 20}).Error()}},
 		{"the engine's own time", &query.TimeoutError{Limit: time.Second}, 504, errorDetail{Message: (&query.TimeoutError{Limit: time.Second}).Error()}},
 		{"no such group", ErrNotFound, 404, errorDetail{Message: "there is no such group or stream"}},
 		{"not available", ErrUnavailable, 503, errorDetail{Message: "the store is not available now"}},

@@ -124,6 +124,7 @@ func (s *Server) failureFor(ctx context.Context, id, op string, err error) *fail
 func engineFailure(err error) *failure {
 	var memory *duck.MemoryError
 	var files *duck.TooManyFilesError
+	var columns *query.ColumnsError
 	var fault *duck.Error
 	var misfit *export.ValueError
 	switch {
@@ -131,6 +132,8 @@ func engineFailure(err error) *failure {
 		return &failure{status: http.StatusBadRequest, message: memory.Error(), reason: "memory"}
 	case errors.As(err, &files):
 		return &failure{status: http.StatusBadRequest, message: files.Error(), reason: "files"}
+	case errors.As(err, &columns):
+		return &failure{status: http.StatusBadRequest, message: columns.Error(), reason: "memory"}
 	case errors.As(err, &misfit):
 		return &failure{status: http.StatusBadRequest, message: misfit.Error(), reason: "malformed"}
 	case errors.As(err, &fault) && !fault.Internal:

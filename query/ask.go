@@ -7,8 +7,9 @@ import (
 )
 
 // Query runs a question. A fault in its text is an [*Error]; what else can
-// happen is a *[TimeoutError], duck's MemoryError, TooManyFilesError and Error,
-// the cause of ctx's end, or what the store says. The rows must be closed.
+// happen is a *[TimeoutError], a *[ColumnsError], duck's MemoryError,
+// TooManyFilesError and Error, the cause of ctx's end, or what the store says. The
+// rows must be closed.
 func (e *Engine) Query(ctx context.Context, req Request) (Rows, error) {
 	start := time.Now()
 	if req.Now.IsZero() {

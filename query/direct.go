@@ -42,14 +42,14 @@ func (s *scan) direct(ctx context.Context, q *plan.Query, v view) (values [][]an
 	if err != nil {
 		return nil, nil, false, nil
 	}
-	numbered := len(s.numbered)
+	before := len(s.numbered)
 	rows, err := s.directRows(n)
 	var matched int64
 	if err == nil {
 		values, matched, err = p.Run(rows)
 	}
 	if errors.Is(err, direct.ErrUnknown) {
-		s.numbered = s.numbered[:numbered]
+		s.numbered = s.numbered[:before]
 		return nil, nil, false, nil
 	}
 	if err != nil {
@@ -95,7 +95,7 @@ func (s *scan) directRows(n *narrowed) ([]*direct.Row, error) {
 func (s *scan) rowsOf(n *narrowed, g *partGroup, i int, rows []int64) ([]*direct.Row, error) {
 	part := s.parts[i].(store.Finder)
 	number := int64(len(s.numbered))
-	s.numbered = append(s.numbered, s.parts[i])
+	s.numbered = append(s.numbered, numbered{parts: []Part{s.parts[i]}})
 	var paths []string
 	place := map[string]int{}
 	need := func(path string) int {
@@ -127,7 +127,7 @@ func (s *scan) rowsOf(n *narrowed, g *partGroup, i int, rows []int64) ([]*direct
 		case fieldKind:
 			src.value = string(s.parts[i].Kind())
 		case fieldLog:
-			src.value = s.account + ":" + s.parts[i].Group()
+			src.value = s.logOf(s.parts[i])
 		default:
 			if e.typ == plan.Null {
 				break

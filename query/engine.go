@@ -23,6 +23,10 @@ const (
 	DefaultInsightsTimeout = 15 * time.Minute
 )
 
+// usualFiles is how many files a question over many parts has, give or take:
+// see [store.Snapshot.Open].
+const usualFiles = 64
+
 // Options configure an engine. The zero value of each field but Snapshot is its
 // documented default.
 type Options struct {
@@ -107,7 +111,7 @@ type task struct {
 	// statement makes the SQL over the scan. Without columns the statement's
 	// own are shown.
 	statement func(ctx context.Context, s *scan) (sql string, out []Column, err error)
-	guards []string // see scan.guards
+	guards    []string // see scan.guards
 	// direct, if set, tries to answer without the engine; ok is false when it is
 	// needed after all.
 	direct func(ctx context.Context, s *scan) (values [][]any, out []Column, ok bool, err error)
@@ -145,7 +149,7 @@ func (e *Engine) run(ctx context.Context, t task) (_ Rows, err error) {
 			return nil, err
 		}
 	}
-	s := newScan(parts, known, t.sel.Start, t.sel.End, e.opts.AccountID)
+	s := newScan(snap, parts, known, t.sel.Start, t.sel.End, e.opts.AccountID)
 	s.whole, s.guards = e.whole, t.guards
 	if t.direct != nil && !e.whole {
 		values, out, ok, err := t.direct(ctx, s)
@@ -157,7 +161,7 @@ func (e *Engine) run(ctx context.Context, t task) (_ Rows, err error) {
 			return newRows(ctx, cancel, s, &listed{values: values}, out, t.start, closeSnap), nil
 		}
 	}
-	session, err := e.pool.Acquire(ctx, len(parts))
+	session, err := e.pool.Acquire(ctx, min(len(parts), usualFiles))
 	if err != nil {
 		return nil, err
 	}
@@ -188,6 +192,8 @@ type emptySnapshot struct{}
 
 func (emptySnapshot) Parts() []Part { return nil }
 func (emptySnapshot) Close() error  { return nil }
+
+func (emptySnapshot) Open(context.Context, []Part, []string, int) ([]File, error) { return nil, nil }
 
 // narrow gives the groups that both lists allow; an empty list allows all.
 // none says that there is no such group, which an empty list cannot say.

@@ -51,6 +51,7 @@ type fakePart struct {
 	failOpen error
 }
 
+func (p *fakePart) fake() *fakePart      { return p }
 func (p *fakePart) ID() string           { return p.id }
 func (p *fakePart) Group() string        { return p.group }
 func (p *fakePart) Kind() trailward.Kind { return p.kind }
@@ -59,15 +60,26 @@ func (p *fakePart) MinTime() time.Time   { return p.rows[0].at }
 func (p *fakePart) MaxTime() time.Time   { return p.rows[len(p.rows)-1].at }
 func (p *fakePart) Fields() []Field      { return p.fields }
 
-func (p *fakePart) Open(columns []string) (int, int64, error) {
-	if p.failOpen != nil {
-		return 0, 0, p.failOpen
+// Open gives each part a file of its own.
+func (s *fakeSnapshot) Open(_ context.Context, parts []Part, columns []string, _ int) ([]File, error) {
+	var out []File
+	for i, part := range parts {
+		p := part.(interface{ fake() *fakePart }).fake()
+		if p.failOpen != nil {
+			return nil, fmt.Errorf("open segment %s: %w", p.id, p.failOpen)
+		}
+		p.opened.Add(1)
+		p.mu.Lock()
+		p.columns = columns
+		p.mu.Unlock()
+		out = append(out, File{FD: p.fd, Parts: []int{i}, Bytes: func(_ int, column string) int64 {
+			if column == "" {
+				return 0
+			}
+			return 100
+		}})
 	}
-	p.opened.Add(1)
-	p.mu.Lock()
-	p.columns = columns
-	p.mu.Unlock()
-	return p.fd, int64(100 * len(columns)), nil
+	return out, nil
 }
 
 func (p *fakePart) Messages(rows []int64, fn func(int64, []byte) error) error {

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -172,102 +171,6 @@ func (s *scan) test(schema *partSchema, a plan.Atom, search bool) (t segment.Tes
 		return t, false
 	}
 	return t, true
-}
-
-// selectRows writes a SELECT over the given rows of a part, with their values
-// in it.
-func (s *scan) selectRows(g *partGroup, i int, rows []int64, wanted []plan.FieldRef, types []plan.Type) ([]string, error) {
-	if len(rows) == 0 {
-		return nil, nil
-	}
-	part := s.parts[i].(store.Finder)
-	number := len(s.numbered)
-	s.numbered = append(s.numbered, s.parts[i])
-	// The columns that are needed, each as one column of values.
-	place := map[string]string{}
-	var paths []string
-	need := func(path string) {
-		if place[path] == "" {
-			place[path] = "t.p" + itoa(len(paths))
-			paths = append(paths, path)
-		}
-	}
-	message := false
-	for j, f := range wanted {
-		if systemName(f) == fieldMessage {
-			message = true
-			continue
-		}
-		message = message || g.exprs[j].record
-		for _, path := range g.exprs[j].cols {
-			need(path)
-		}
-	}
-	if g.filter {
-		need(fieldTime)
-	}
-	fail := func(err error) error { return fmt.Errorf("read segment %s: %w", s.parts[i].ID(), err) }
-	cols, err := part.Values(paths, rows)
-	if err != nil {
-		return nil, fail(err)
-	}
-	var messages []string
-	if message {
-		if err := part.Messages(rows, func(_ int64, raw []byte) error {
-			messages = append(messages, textLiteral(strings.ToValidUTF8(string(raw), "\uFFFD")))
-			return nil
-		}); err != nil {
-			return nil, fail(err)
-		}
-	}
-	var values strings.Builder
-	var buf [32]byte
-	for n, row := range rows {
-		if n > 0 {
-			values.WriteString(", ")
-		}
-		values.WriteString("(" + strconv.FormatInt(row, 10))
-		for k, c := range cols {
-			values.WriteString(", ")
-			v, ok := c(n, buf[:])
-			switch typ := g.schema.types[paths[k]]; {
-			case !ok:
-				values.WriteString("NULL")
-			case typ == plan.Int:
-				values.Write(v)
-			case typ == plan.Time:
-				values.WriteString("make_timestamp(" + string(v) + ")")
-			default:
-				values.WriteString(textLiteral(string(v)))
-			}
-		}
-		if message {
-			values.WriteString(", " + messages[n])
-		}
-		values.WriteString(")")
-	}
-	names := []string{"r"}
-	for k := range paths {
-		names = append(names, "p"+itoa(k))
-	}
-	if message {
-		names = append(names, "m")
-	}
-	src := rowSource{
-		from:    "(VALUES " + values.String() + ") AS t(" + strings.Join(names, ", ") + ")",
-		number:  "CAST(" + itoa(number) + " AS BIGINT)",
-		row:     "t.r",
-		message: "t.m",
-		parts:   []int{i},
-		col: func(path string) string {
-			typ := g.schema.types[path]
-			if path == fieldTime || path == fieldIngestion {
-				typ = plan.Time
-			}
-			return cast(place[path], typ)
-		},
-	}
-	return []string{s.selectOver(g, src, wanted, types)}, nil
 }
 
 // textLiteral writes any text as SQL; a literal cannot hold NUL.

@@ -34,7 +34,7 @@ func maxStreams() int { return runtime.GOMAXPROCS(0) + 1 }
 // span of rows, which waits for DuckDB; what DuckDB does not ask for is passed
 // over. Only where few rows are wanted are they asked for one by one.
 type messages struct {
-	part func(number int64) (Part, error)
+	part func(number, row int64) (p Part, first int64, err error)
 	// only, if it gives a set, says which rows of a part can be asked for; the
 	// others are not put together in vain. It is set before the first question.
 	only   func(p Part) (segment.Rows, error)
@@ -47,10 +47,11 @@ type messages struct {
 	asked   map[span]int
 }
 
-// span names spanRows rows of a part.
-type span struct{ number, index int64 }
+// span names spanRows rows of a part, whose first record has the row first under
+// the number.
+type span struct{ number, first, index int64 }
 
-func newMessages(ctx context.Context, part func(int64) (Part, error)) *messages {
+func newMessages(ctx context.Context, part func(number, row int64) (Part, int64, error)) *messages {
 	m := &messages{part: part, asked: map[span]int{}}
 	m.ctx, m.cancel = context.WithCancel(ctx)
 	return m
@@ -76,17 +77,19 @@ func (m *messages) close(then func()) {
 
 // read is the duck.MessageFunc.
 func (m *messages) read(ctx context.Context, number int64, rows []int64, emit func(i int, message []byte)) error {
-	p, err := m.part(number)
-	if err != nil {
-		return err
-	}
+	var local []int64 // rows as the part counts them
 	for from := 0; from < len(rows); {
-		sp := span{number, rows[from] / spanRows}
-		to := from + 1
-		for to < len(rows) && rows[to]/spanRows == sp.index {
-			to++
+		p, first, err := m.part(number, rows[from])
+		if err != nil {
+			return err
 		}
-		if err := m.readSpan(ctx, p, sp, rows[from:to], func(k int, b []byte) { emit(from+k, b) }); err != nil {
+		sp := span{number, first, (rows[from] - first) / spanRows}
+		local = local[:0]
+		to := from
+		for ; to < len(rows) && rows[to]-first < p.Rows() && (rows[to]-first)/spanRows == sp.index; to++ {
+			local = append(local, rows[to]-first)
+		}
+		if err := m.readSpan(ctx, p, sp, local, func(k int, b []byte) { emit(from+k, b) }); err != nil {
 			return err
 		}
 		from = to

@@ -44,17 +44,21 @@ func realStore(t testing.TB, groups map[string][]string) *store.Store {
 	return s
 }
 
-func emptyStore(t testing.TB) *store.Store {
+func emptyStore(t testing.TB, opts ...func(*store.Options)) *store.Store {
 	t.Helper()
 	dir := t.TempDir()
 	keys, err := seal.CreateKeyFile(filepath.Join(dir, "key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, _, err := store.Open(t.Context(), store.Options{Dir: filepath.Join(dir, "data"), Provider: keys, Format: store.Format{
+	opt := store.Options{Dir: filepath.Join(dir, "data"), Provider: keys, Format: store.Format{
 		Taker:  func() func(*trailward.Record) shape.Taken { return intake.NewPreparer().Take },
 		Opaque: intake.Opaque, KeyPaths: format.KeyPaths, Content: format.Content,
-	}})
+	}}
+	for _, o := range opts {
+		o(&opt)
+	}
+	s, _, err := store.Open(t.Context(), opt)
 	if err != nil {
 		t.Fatal(err)
 	}

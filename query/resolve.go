@@ -62,8 +62,9 @@ type partSchema struct {
 	foldAll bool
 }
 
-// virtualColumns are names that mean something else to DuckDB's Parquet reader.
-var virtualColumns = map[string]bool{"file_row_number": true, "file_index": true, "filename": true, "file_size": true, "file_last_modified": true, "rowid": true, "row_group_id": true, "empty": true}
+// virtualColumns are names that mean something else to DuckDB's Parquet reader, or
+// in the files that the store makes.
+var virtualColumns = map[string]bool{"file_row_number": true, "file_index": true, "filename": true, "file_size": true, "file_last_modified": true, "rowid": true, "row_group_id": true, "empty": true, groupColumn: true}
 
 func newPartSchema(kind trailward.Kind, fields []Field, foldAll bool) *partSchema {
 	s := &partSchema{

@@ -175,7 +175,8 @@ func (r *rows) fillMessages() bool {
 // errLarge says that the messages of several rows are too large together.
 var errLarge = errors.New("messages are too large together")
 
-// pointer is a cell that waits for its message.
+// pointer is a cell that waits for its message; number and record are those of
+// the file.
 type pointer struct {
 	number, record int64
 	row, col       int
@@ -187,8 +188,8 @@ func (r *rows) point(v any) (p Part, record int64, err error) {
 	if !ok || n < 0 {
 		return nil, 0, errors.New("statement gave no record pointer where the plan has one")
 	}
-	p, err = r.scan.part(n >> pointerShift)
-	return p, n & (1<<pointerShift - 1), err
+	p, first, err := r.scan.part(n>>pointerShift, n&(1<<pointerShift-1))
+	return p, n&(1<<pointerShift-1) - first, err
 }
 
 // putMessages replaces the record pointers in rows by the messages, each part
@@ -201,11 +202,11 @@ func (r *rows) putMessages(rows [][]any, bounded bool) error {
 			if c.Type != plan.Message || row[j] == nil {
 				continue
 			}
-			_, record, err := r.point(row[j])
-			if err != nil {
+			if _, _, err := r.point(row[j]); err != nil {
 				return err
 			}
-			wait = append(wait, pointer{row[j].(int64) >> pointerShift, record, i, j})
+			n := row[j].(int64)
+			wait = append(wait, pointer{n >> pointerShift, n & (1<<pointerShift - 1), i, j})
 		}
 	}
 	slices.SortFunc(wait, func(a, b pointer) int {
@@ -217,14 +218,14 @@ func (r *rows) putMessages(rows [][]any, bounded bool) error {
 	for from := 0; from < len(wait); {
 		to := from
 		records = records[:0]
-		for ; to < len(wait) && wait[to].number == wait[from].number; to++ {
-			if to == from || wait[to].record != wait[to-1].record {
-				records = append(records, wait[to].record)
-			}
-		}
-		p, err := r.scan.part(wait[from].number)
+		p, first, err := r.scan.part(wait[from].number, wait[from].record)
 		if err != nil {
 			return err
+		}
+		for ; to < len(wait) && wait[to].number == wait[from].number && wait[to].record-first < p.Rows(); to++ {
+			if to == from || wait[to].record != wait[to-1].record {
+				records = append(records, wait[to].record-first)
+			}
 		}
 		at := from
 		err = readRows(r.ctx, p, records, func(_ int, message []byte) error {

@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
+	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"trailward"
 	"trailward/query/duck"
@@ -30,14 +27,15 @@ const (
 	fieldKind      = "@kind"
 )
 
-// A pointer to a record inside one query is part number << pointerShift | row.
+// A pointer to a record inside one query is number << pointerShift | row, where
+// the number is that of a file, or of a part of which single rows are read.
 const pointerShift = 40
 
 // maxColumns is the most fields that one relation can have.
 const maxColumns = 10000
 
 // scan makes the relations that one query's plan stands on, over the parts of
-// one snapshot. A part that is opened gets a slot of the session.
+// one snapshot. A file that is opened gets a slot of the session.
 type scan struct {
 	session *duck.Session
 	parts   []Part
@@ -67,19 +65,31 @@ type scan struct {
 	// skipped says why parts of the last relation are not read.
 	skipped map[int]string
 
-	slots    map[int]int       // of parts that were opened
-	opened   []map[string]bool // columns that were opened, by part
-	bytes    []int64           // that these took, by part
-	numbered []Part            // by the part number of pointers
-	mu       sync.Mutex        // guards the session's slots and stats while parts are opened
+	snap     Snapshot
+	slots    map[int]int       // by the descriptor of a file that lies on the slot
+	opened   []map[string]bool // columns that were opened, by part; a map may be shared and does not change
+	numbered []numbered        // by the number in pointers
 	stats    Stats
 }
 
-// newScan is over the given parts. What reads them with the engine sets its session.
-func newScan(parts []Part, known *schemas, start, end time.Time, account string) *scan {
-	s := &scan{parts: parts, schemas: known, from: start, to: end, account: account, slots: map[int]int{}}
+// numbered is what the number of a pointer means: the parts of a file, whose
+// records have rows one part after the other.
+type numbered struct {
+	parts []Part
+	first []int64 // the row of each part's first record; nil for one part
+}
+
+// openFile is a file that a relation reads.
+type openFile struct {
+	slot  int
+	parts []int // index in scan.parts, in the order of their records
+}
+
+// newScan is over the given parts of a snapshot. What reads them with the engine
+// sets its session.
+func newScan(snap Snapshot, parts []Part, known *schemas, start, end time.Time, account string) *scan {
+	s := &scan{snap: snap, parts: parts, schemas: known, from: start, to: end, account: account, slots: map[int]int{}}
 	s.opened = make([]map[string]bool, len(parts))
-	s.bytes = make([]int64, len(parts))
 	return s
 }
 
@@ -111,7 +121,8 @@ type partGroup struct {
 	filter bool        // some records may lie outside the time range
 	// searches says that the parts tell by themselves which records have a text.
 	searches bool
-	parts    []int // index in scan.parts
+	parts    []int      // index in scan.parts
+	files    []openFile // that have these
 	// found is the parts of which only these rows can matter.
 	found map[int]segment.Found
 }
@@ -132,18 +143,15 @@ func (s *scan) relation(ctx context.Context, kinds []trailward.Kind, fields []pl
 	}
 	var selects []string
 	for _, g := range groups {
-		for i, found := range g.found {
-			list, err := s.selectRows(g, i, found.Rows, wanted, types)
-			if err != nil {
-				return rel, err
-			}
-			selects = append(selects, list...)
+		list, err := s.selectFound(g, wanted, types)
+		if err != nil {
+			return rel, err
 		}
+		selects = append(selects, list...)
 		if len(g.parts) == 0 {
 			continue
 		}
-		list, err := s.selects(ctx, g, wanted, types)
-		if err != nil {
+		if list, err = s.selects(ctx, g, wanted, types); err != nil {
 			return rel, err
 		}
 		if s.count == countAll {
@@ -318,6 +326,8 @@ func signature(schema *partSchema, filter, searches bool, exprs []fieldExpr) str
 		for _, c := range e.cols {
 			b.WriteByte(0)
 			b.WriteString(itoa(int(schema.types[c])))
+			b.WriteString(c)
+			b.WriteByte(0)
 			b.WriteString(schema.names[c])
 		}
 		if e.sql != nil {
@@ -328,98 +338,109 @@ func signature(schema *partSchema, filter, searches bool, exprs []fieldExpr) str
 	return b.String()
 }
 
-// openConcurrency is how many parts are opened at once: opening waits for disk
-// or network more than it computes.
-func openConcurrency() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
-
-// openParts fetches the columns that the groups read and lays the parts onto
-// their slots.
+// openParts opens files with the columns that the groups read and lays them onto
+// slots.
 func (s *scan) openParts(ctx context.Context, groups []*partGroup) error {
-	for _, grp := range groups {
-		for _, i := range grp.parts {
-			if _, ok := s.slots[i]; !ok {
-				s.slots[i] = len(s.slots)
-			}
+	left := len(groups)
+	for _, g := range groups {
+		if err := s.openGroup(ctx, g, max(1, (s.session.MaxFiles()-len(s.slots))/left)); err != nil {
+			return err
 		}
+		left--
 	}
-	if err := s.session.Widen(len(s.slots)); err != nil {
-		return err
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(openConcurrency())
-	for _, grp := range groups {
-		cols := map[string]bool{}
-		for _, e := range grp.exprs {
-			for _, c := range e.cols {
-				cols[c] = true
-			}
-		}
-		if grp.filter {
-			cols[fieldTime] = true
-		}
-		for _, i := range grp.parts {
-			g.Go(func() error { return s.openPart(ctx, i, cols) })
-		}
-	}
-	return g.Wait()
-}
-
-// openPart opens a part with the columns and those it was opened with before:
-// a query may read it in several relations through one slot.
-func (s *scan) openPart(ctx context.Context, i int, cols map[string]bool) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	have := s.opened[i] // parts are in one group of a relation: no other goroutine has it
-	first := have == nil
-	if first {
-		have = make(map[string]bool, len(cols))
-	}
-	before := len(have)
-	for c := range cols {
-		have[c] = true
-	}
-	if !first && len(have) == before {
-		return nil
-	}
-	names := make([]string, 0, len(have))
-	for _, f := range s.parts[i].Fields() {
-		switch {
-		case !have[f.Path]:
-		case f.Column != "":
-			names = append(names, f.Column)
-		default:
-			names = append(names, f.Path)
-		}
-	}
-	fd, bytes, err := s.parts[i].Open(names)
-	if err != nil {
-		return fmt.Errorf("open segment %s: %w", s.parts[i].ID(), err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.session.Put(s.slots[i], fd); err != nil {
-		return fmt.Errorf("open segment %s: %w", s.parts[i].ID(), err)
-	}
-	s.opened[i] = have
-	if first {
-		s.stats.SegmentsOpened++
-		s.stats.RecordsScanned += s.parts[i].Rows()
-	}
-	s.stats.BytesScanned += bytes - s.bytes[i]
-	s.bytes[i] = bytes
 	return nil
 }
 
-// selects writes the SELECTs that read one group: one, or one for each part
+// openGroup opens the files of one group, at most so many if that is possible.
+func (s *scan) openGroup(ctx context.Context, g *partGroup, most int) error {
+	if len(g.parts) == 0 {
+		return nil
+	}
+	cols := map[string]bool{}
+	for _, e := range g.exprs {
+		for _, c := range e.cols {
+			cols[c] = true
+		}
+	}
+	if g.filter {
+		cols[fieldTime] = true
+	}
+	var paths, names []string
+	for _, f := range g.schema.fields {
+		if cols[f.Path] && !slices.Contains(paths, f.Path) {
+			paths, names = append(paths, f.Path), append(names, g.schema.names[f.Path])
+		}
+	}
+	parts := make([]Part, len(g.parts))
+	for k, i := range g.parts {
+		parts[k] = s.parts[i]
+	}
+	files, err := s.snap.Open(ctx, parts, names, most)
+	if err != nil {
+		return err
+	}
+	if err := s.session.Widen(len(s.slots) + len(files)); err != nil {
+		return err
+	}
+	for _, f := range files {
+		out := openFile{parts: make([]int, len(f.Parts))}
+		for k, of := range f.Parts {
+			i := g.parts[of]
+			out.parts[k] = i
+			s.scanned(i, cols, func(path string) int64 {
+				if path == "" {
+					return f.Bytes(k, "")
+				}
+				return f.Bytes(k, names[slices.Index(paths, path)])
+			})
+		}
+		slot, ok := s.slots[f.FD]
+		if !ok {
+			slot = len(s.slots)
+			if err := s.session.Put(slot, f.FD); err != nil {
+				return err
+			}
+			s.slots[f.FD] = slot
+		}
+		out.slot = slot
+		g.files = append(g.files, out)
+	}
+	return nil
+}
+
+// scanned counts what is read of a part that is opened with the columns, each of
+// which counts once. cols must not change any more.
+func (s *scan) scanned(i int, cols map[string]bool, bytes func(path string) int64) {
+	have := s.opened[i]
+	if have == nil {
+		s.stats.SegmentsOpened++
+		s.stats.RecordsScanned += s.parts[i].Rows()
+		s.stats.BytesScanned += bytes("")
+		for c := range cols {
+			s.stats.BytesScanned += bytes(c)
+		}
+		s.opened[i] = cols
+		return
+	}
+	have = maps.Clone(have)
+	for c := range cols {
+		if !have[c] {
+			have[c] = true
+			s.stats.BytesScanned += bytes(c)
+		}
+	}
+	s.opened[i] = have
+}
+
+// selects writes the SELECTs that read one group: one, or one for each file
 // where columns are found by place.
 func (s *scan) selects(ctx context.Context, g *partGroup, wanted []plan.FieldRef, types []plan.Type) ([]string, error) {
 	if !g.schema.odd {
-		return []string{s.selectFrom(g, g.parts, wanted, types, "", g.schema.named)}, nil
+		return []string{s.selectFrom(g, g.files, wanted, types, "", "t."+quote(groupColumn), g.schema.named)}, nil
 	}
 	var out []string
-	for _, i := range g.parts {
-		order, err := s.physicalOrder(ctx, i)
+	for _, f := range g.files {
+		order, err := s.physicalOrder(ctx, f)
 		if err != nil {
 			return nil, err
 		}
@@ -432,7 +453,7 @@ func (s *scan) selects(ctx context.Context, g *partGroup, wanted []plan.FieldRef
 			}
 		}
 		var missing string
-		sql := s.selectFrom(g, []int{i}, wanted, types, "("+strings.Join(names, ", ")+")", func(path string) string {
+		sql := s.selectFrom(g, []openFile{f}, wanted, types, "("+strings.Join(names, ", ")+")", "t."+names[len(names)-1], func(path string) string {
 			at := place[g.schema.names[path]]
 			if at == "" {
 				missing = path
@@ -440,62 +461,75 @@ func (s *scan) selects(ctx context.Context, g *partGroup, wanted []plan.FieldRef
 			return g.schema.text(path, at)
 		})
 		if missing != "" {
-			return nil, fmt.Errorf("segment %s has no column %q, which it lists", s.parts[i].ID(), missing)
+			return nil, fmt.Errorf("segment %s has no column %q, which it lists", s.parts[f.parts[0]].ID(), missing)
 		}
 		out = append(out, sql)
 	}
 	return out, nil
 }
 
-// physicalOrder reads the names of a part's columns from its footer.
-func (s *scan) physicalOrder(ctx context.Context, i int) ([]string, error) {
-	rows, err := s.session.Query(ctx, "SELECT name FROM parquet_schema("+literal(s.session.Path(s.slots[i]))+") WHERE column_id > 0 ORDER BY column_id")
+// physicalOrder reads the names of a file's columns from its footer.
+func (s *scan) physicalOrder(ctx context.Context, f openFile) ([]string, error) {
+	fail := func(err error) ([]string, error) {
+		return nil, fmt.Errorf("read the columns of segment %s: %w", s.parts[f.parts[0]].ID(), err)
+	}
+	rows, err := s.session.Query(ctx, "SELECT name FROM parquet_schema("+literal(s.session.Path(f.slot))+") WHERE column_id > 0 ORDER BY column_id")
 	if err != nil {
-		return nil, fmt.Errorf("read the columns of segment %s: %w", s.parts[i].ID(), err)
+		return fail(err)
 	}
 	defer rows.Close()
 	var out []string
 	for rows.Next() {
 		name, ok := rows.Values()[0].(string)
 		if !ok {
-			return nil, fmt.Errorf("read the columns of segment %s: a column has no name", s.parts[i].ID())
+			return fail(errors.New("a column has no name"))
 		}
 		out = append(out, name)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read the columns of segment %s: %w", s.parts[i].ID(), err)
+		return fail(err)
 	}
 	return out, nil
 }
 
-// selectFrom writes one SELECT over the given parts. names is an alias list for
-// all columns, or empty; col writes a column.
-func (s *scan) selectFrom(g *partGroup, parts []int, wanted []plan.FieldRef, types []plan.Type, names string, col func(string) string) string {
+// selectFrom writes one SELECT over the given files. names is an alias list for
+// all columns, or empty; group is the column that has a record's log group, if
+// there are several in one file; col writes a column.
+func (s *scan) selectFrom(g *partGroup, files []openFile, wanted []plan.FieldRef, types []plan.Type, names, group string, col func(string) string) string {
 	base := len(s.numbered)
+	src := rowSource{row: "t.file_row_number", col: col}
 	var from strings.Builder
-	for j, i := range parts {
-		s.numbered = append(s.numbered, s.parts[i])
+	for j, f := range files {
+		n := numbered{parts: make([]Part, len(f.parts)), first: make([]int64, len(f.parts))}
+		row := int64(0)
+		for k, i := range f.parts {
+			n.parts[k], n.first[k] = s.parts[i], row
+			row += s.parts[i].Rows()
+		}
+		s.numbered = append(s.numbered, n)
+		src.files = append(src.files, n.parts)
 		if j > 0 {
 			from.WriteString(", ")
 		}
-		from.WriteString(literal(s.session.Path(s.slots[i])))
+		from.WriteString(literal(s.session.Path(f.slot)))
 	}
-	src := rowSource{
-		from:   "read_parquet([" + from.String() + "]) AS t" + names,
-		number: "(" + itoa(base) + " + CAST(t.file_index AS BIGINT))",
-		row:    "t.file_row_number", parts: parts, col: col,
-	}
+	src.from = "read_parquet([" + from.String() + "]) AS t" + names
+	src.number = "(" + itoa(base) + " + CAST(t.file_index AS BIGINT))"
+	src.kind = src.perFile(func(p Part) string { return string(p.Kind()) })
+	src.log = s.fileLog(&src, group)
 	src.message = duck.MessageFunction + "(" + src.number + ", " + src.row + ")"
 	return s.selectOver(g, src, wanted, types)
 }
 
 // rowSource is where the rows of one SELECT come from, in SQL.
 type rowSource struct {
-	from    string // what follows FROM
-	number  string // the part's number in pointers
-	row     string // the row's number in the part
-	message string // the record
-	parts   []int
+	from    string                   // what follows FROM
+	number  string                   // the part's number in pointers
+	row     string                   // the row's number in the part
+	message string                   // the record
+	files   [][]Part                 // the parts of each file
+	log     string                   // @log
+	kind    string                   // @kind
 	col     func(path string) string // a column
 }
 
@@ -533,9 +567,9 @@ func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, t
 				sql = "CASE WHEN " + strings.Join(any, " OR ") + " THEN " + sql + " END"
 			}
 		case name == fieldKind:
-			sql = s.constant(src.parts, func(p Part) string { return string(p.Kind()) })
+			sql = src.kind
 		case name == fieldLog:
-			sql = s.constant(src.parts, func(p Part) string { return s.account + ":" + p.Group() })
+			sql = src.log
 		case e.typ == plan.Null:
 			sql = "NULL"
 		default:
@@ -576,16 +610,17 @@ func (s *scan) textNumber(text string) int {
 
 // holdsText is the duck.HoldsFunc: the texts and parts are those that selectOver
 // wrote into the statement.
-func (s *scan) holdsText(_ context.Context, text, number int64) ([]uint64, error) {
-	p, err := s.part(number)
+func (s *scan) holdsText(_ context.Context, text, number, row int64) (h duck.Held, err error) {
+	p, first, err := s.part(number, row)
 	if err != nil {
-		return nil, err
+		return h, err
 	}
 	f, ok := p.(store.Searcher)
 	if !ok || text < 0 || text >= int64(len(s.texts)) {
-		return nil, fmt.Errorf("segment %s was asked for a text that the query does not have", p.ID())
+		return h, fmt.Errorf("segment %s was asked for a text that the query does not have", p.ID())
 	}
-	return f.Search(s.texts[text])
+	rows, err := f.Search(s.texts[text])
+	return duck.Held{Rows: rows, First: first, End: first + p.Rows()}, err
 }
 
 // onlyHolding says which rows of a part can be asked for as a whole; nil means
@@ -619,12 +654,12 @@ func (s *scan) onlyHolding() func(Part) (segment.Rows, error) {
 	}
 }
 
-// constant is a value that each part has one of.
-func (s *scan) constant(parts []int, value func(Part) string) string {
-	values := make([]string, len(parts))
+// perFile is a value that all parts of a file have in common.
+func (src *rowSource) perFile(value func(Part) string) string {
+	values := make([]string, len(src.files))
 	same := true
-	for j, i := range parts {
-		values[j] = literal(strings.ReplaceAll(value(s.parts[i]), "\x00", "\uFFFD"))
+	for j, parts := range src.files {
+		values[j] = nameLiteral(value(parts[0]))
 		same = same && values[j] == values[0]
 	}
 	if same {
@@ -633,15 +668,48 @@ func (s *scan) constant(parts []int, value func(Part) string) string {
 	return "[" + strings.Join(values, ", ") + "][CAST(t.file_index AS BIGINT) + 1]"
 }
 
+// nameLiteral writes a name as SQL; a literal cannot hold NUL.
+func nameLiteral(name string) string { return literal(strings.ReplaceAll(name, "\x00", "\uFFFD")) }
+
+// logOf is the field @log of a part's records.
+func (s *scan) logOf(p Part) string { return s.account + ":" + p.Group() }
+
+// fileLog is the field @log of the records of files; group is the column of a
+// record's log group.
+func (s *scan) fileLog(src *rowSource, group string) string {
+	for _, parts := range src.files {
+		for _, p := range parts {
+			if p.Group() != parts[0].Group() {
+				return "(" + nameLiteral(s.account+":") + " || " + group + ")"
+			}
+		}
+	}
+	return src.perFile(s.logOf)
+}
+
 // timestamp writes a time as SQL, in the microseconds that parts keep.
 func timestamp(t time.Time) string {
 	return "make_timestamp(" + fmt.Sprint(t.UnixMicro()) + ")"
 }
 
-// part returns the part that a pointer's number means.
-func (s *scan) part(number int64) (Part, error) {
-	if number < 0 || number >= int64(len(s.numbered)) {
-		return nil, errors.New("record pointer names no segment of this query")
+// part returns the part that a pointer means, and the row of its first record.
+func (s *scan) part(number, row int64) (p Part, first int64, err error) {
+	if number < 0 || number >= int64(len(s.numbered)) || row < 0 {
+		return nil, 0, errPointerNumber
 	}
-	return s.numbered[number], nil
+	n := &s.numbered[number]
+	k := 0
+	if n.first != nil {
+		if k, _ = slices.BinarySearch(n.first, row+1); k == 0 {
+			return nil, 0, errPointerNumber
+		}
+		k--
+		first = n.first[k]
+	}
+	if row-first >= n.parts[k].Rows() {
+		return nil, 0, errPointerNumber
+	}
+	return n.parts[k], first, nil
 }
+
+var errPointerNumber = errors.New("record pointer names no segment of this query")

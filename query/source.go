@@ -1,10 +1,12 @@
 package query
 
 import (
+	"context"
 	"time"
 
 	"trailward"
 	"trailward/query/plan"
+	"trailward/store"
 )
 
 // Selection says which parts a question may touch.
@@ -22,8 +24,26 @@ type SnapshotFunc func(Selection) (Snapshot, error)
 // Snapshot is a frozen view of the store.
 type Snapshot interface {
 	Parts() []Part
+	// Open gives Parquet files in memory out of which the named columns of some
+	// of the parts can be read, at most so many files if that is possible. The
+	// named columns of the parts have the same types.
+	Open(ctx context.Context, parts []Part, columns []string, most int) ([]File, error)
 	Close() error
 }
+
+// File is a Parquet file in memory with the records of some parts of one kind,
+// one part after the other.
+type File struct {
+	FD    int   // lives as long as the snapshot
+	Parts []int // of those that were asked for, in the order of their records
+	// Bytes returns how many stored bytes a column of the k-th of Parts takes;
+	// what was read of it beside columns, if the name is empty.
+	Bytes func(k int, column string) int64
+}
+
+// groupColumn is the column, the last, of a file with parts of several groups
+// that has each record's group.
+const groupColumn = store.GroupColumn
 
 // Part is one immutable run of records of one group and one kind, sorted by
 // event time: a sealed segment, or the records not yet in one.
@@ -42,10 +62,6 @@ type Part interface {
 	// Text, Int (every value in the part is a canonical 64-bit integer) or JSON
 	// (some values are JSON text of an array or object).
 	Fields() []Field
-	// Open returns a descriptor from which the Parquet file can be read as far
-	// as the footer and the named columns go, and how many stored bytes that
-	// took. The descriptor belongs to the part and lives as long as the snapshot.
-	Open(columns []string) (fd int, bytes int64, err error)
 	// Messages puts records together: it calls fn with each row number (in
 	// file order) and the record's exact bytes, for the given rows in ascending
 	// order, or for all rows when rows is nil. The bytes are valid during fn.

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"context"
 	"time"
 	"unsafe"
 
@@ -9,6 +10,9 @@ import (
 	"trailward/store"
 	"trailward/store/segment"
 )
+
+// ColumnsError says that a question reads more columns than there is memory for.
+type ColumnsError = store.ColumnsError
 
 // Stored makes the engine read a store.
 func Stored(s *store.Store) SnapshotFunc {
@@ -37,6 +41,22 @@ func (s snapshot) Parts() []Part {
 		}
 	}
 	return out
+}
+
+func (s snapshot) Open(ctx context.Context, parts []Part, columns []string, most int) ([]File, error) {
+	list := make([]store.Part, len(parts))
+	for i, p := range parts {
+		list[i] = p.(interface{ stored() store.Part }).stored()
+	}
+	files, err := s.Snapshot.Open(ctx, list, columns, most)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]File, len(files))
+	for i := range files {
+		out[i] = File{FD: files[i].FD, Parts: files[i].Parts, Bytes: files[i].Bytes}
+	}
+	return out, nil
 }
 
 // shared gives segments with one list of columns one list of fields.
@@ -81,6 +101,8 @@ func (p findingPart) Values(paths []string, rows []int64) ([]store.ValueFunc, er
 func (p findingPart) Messages(rows []int64, fn func(row int64, message []byte) error) error {
 	return p.f.Messages(rows, fn)
 }
+
+func (p part) stored() store.Part { return p.Part }
 
 func (p part) MinTime() time.Time { return time.Unix(0, p.FirstTime()).UTC() }
 func (p part) MaxTime() time.Time { return time.Unix(0, p.LastTime()).UTC() }

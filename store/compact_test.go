@@ -103,10 +103,10 @@ func TestCompactionKeepsEveryRecord(t *testing.T) {
 	if n := len(segmentFiles(t, dir)); n != before+s.Segments() {
 		t.Errorf("%d files while a snapshot is open, want %d", n, before+s.Segments())
 	}
+	if _, err := snap.Open(t.Context(), snap.Parts(), []string{"@timestamp"}, 8); err != nil {
+		t.Errorf("read parts that were merged: %v", err)
+	}
 	for _, p := range snap.Parts() {
-		if _, _, err := p.Open([]string{"@timestamp"}); err != nil {
-			t.Errorf("read a part that was merged: %v", err)
-		}
 		rows -= p.Rows()
 	}
 	if rows != 0 {
@@ -196,10 +196,8 @@ func TestCompactionBesideEverythingElse(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				for _, p := range snap.Parts() {
-					if _, _, err := p.Open([]string{"@timestamp"}); err != nil {
-						t.Error(err)
-					}
+				if _, err := snap.Open(t.Context(), snap.Parts(), []string{"@timestamp"}, 8); err != nil {
+					t.Error(err)
 				}
 				snap.Close()
 			}

@@ -58,7 +58,7 @@ func (s *Store) addToHead(r *trailward.Record, t shape.Taken) {
 // freeze makes everything in the head visible as parts. s.mu is held.
 func (s *Store) freeze(k headKey, h *head) {
 	if h.active.Rows() > 0 {
-		h.frozen = append(h.frozen, newMemPart(h.active))
+		h.frozen = append(h.frozen, newMemPart(h.active, s.cache))
 		h.active = s.newBuilder(k)
 	}
 	for n := len(h.frozen); n >= 2; n = len(h.frozen) {
@@ -70,7 +70,7 @@ func (s *Store) freeze(k headKey, h *head) {
 		if m.Merge(a.b) != nil || m.Merge(b.b) != nil {
 			return // they are of one group and kind
 		}
-		h.frozen = append(h.frozen[:n-2], newMemPart(m))
+		h.frozen = append(h.frozen[:n-2], newMemPart(m, s.cache))
 	}
 }
 
@@ -100,7 +100,7 @@ func (s *Store) seal(always bool) error {
 	var parts []*memPart
 	for k, h := range taken {
 		if h.active.Rows() > 0 {
-			h.frozen = append(h.frozen, newMemPart(h.active))
+			h.frozen = append(h.frozen, newMemPart(h.active, s.cache))
 			h.active = s.newBuilder(k)
 		}
 		parts = append(parts, h.frozen...)

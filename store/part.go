@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"trailward"
 	"trailward/store/segment"
 )
@@ -54,8 +52,15 @@ func (sel *Selection) span() (first, last int64) {
 
 // Snapshot is a frozen view of the records acknowledged before it was taken.
 type Snapshot struct {
+	store *Store
 	parts []Part
 	uses  []*use
+
+	mu     sync.Mutex // guards what follows
+	images map[*image]bool
+	// pinned is the bytes of these, and of those being made; borrowed is what of
+	// that is beyond Options.QueryBytes.
+	pinned, borrowed int64
 }
 
 // Part is one immutable run of records of one group and kind, sorted by event
@@ -74,10 +79,6 @@ type Part interface {
 	LastTime() int64
 	// Fields are the Parquet columns, internal ones (@shape, @raw) included.
 	Fields() []segment.Field
-	// Open returns a descriptor from which the Parquet file can be read as far
-	// as the footer and the named columns go, and how many bytes those have in
-	// the segment. The descriptor lives as long as the snapshot.
-	Open(columns []string) (fd int, bytes int64, err error)
 	// Records puts records together: see [segment.Reader.Records].
 	Records(rows []int64, fn func(row int64, r *trailward.Record) error) error
 }
@@ -90,7 +91,7 @@ func (s *Store) Snapshot(sel Selection) (*Snapshot, error) {
 	if s.closed {
 		return nil, ErrClosed
 	}
-	snap := &Snapshot{}
+	snap := &Snapshot{store: s}
 	for name, g := range s.segments {
 		if !sel.group(name) {
 			continue
@@ -137,15 +138,21 @@ func (s *Store) Snapshot(sel Selection) (*Snapshot, error) {
 // Parts returns the snapshot's parts, by group and first event time.
 func (s *Snapshot) Parts() []Part { return s.parts }
 
-// Close ends the snapshot; its parts' descriptors are no longer to be used.
+// Close ends the snapshot; its files' descriptors are no longer to be used.
 func (s *Snapshot) Close() error {
-	var list []*sealed
-	for _, u := range s.uses {
-		u.done()
-		list = append(list, u.sealed)
+	s.mu.Lock()
+	for im := range s.images {
+		s.store.cache.put(im)
 	}
-	if len(list) > 0 {
-		list[0].s.letGoSegments(list)
+	s.store.cache.borrow(-s.borrowed)
+	s.images, s.borrowed = nil, 0
+	s.mu.Unlock()
+	if len(s.uses) > 0 {
+		list := make([]*sealed, len(s.uses))
+		for i, u := range s.uses {
+			list[i] = u.sealed
+		}
+		s.store.letGoSegments(list)
 	}
 	s.uses, s.parts = nil, nil
 	return nil
@@ -155,7 +162,6 @@ func (s *Snapshot) Close() error {
 type use struct {
 	*sealed
 	mu       sync.Mutex
-	im       *image
 	searched map[string]*searched // by text
 }
 
@@ -168,24 +174,10 @@ func (u *use) FirstTime() int64        { return u.info.FirstTime }
 func (u *use) LastTime() int64         { return u.info.LastTime }
 func (u *use) Fields() []segment.Field { return u.info.Fields }
 
-func (u *use) Open(columns []string) (fd int, n int64, err error) {
-	c := u.s.cache
-	err = u.with(func(r *reading) error {
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		if u.im == nil {
-			if u.im, err = c.get(u.info.ID, r.Meta.ParquetSize); err != nil {
-				return err
-			}
-		}
-		fd = u.im.fd
-		n, err = c.fill(u.im, r.Reader, columns)
-		return err
-	})
-	if err != nil {
-		return 0, 0, err
-	}
-	return fd, n, nil
+func (u *use) inMemory() bool { return false }
+
+func (u *use) withSegment(fn func(*segment.Reader) error) error {
+	return u.with(func(r *reading) error { return fn(r.Reader) })
 }
 
 func (u *use) Records(rows []int64, fn func(int64, *trailward.Record) error) error {
@@ -200,17 +192,8 @@ func (u *use) Streams() (names []string, err error) {
 	return names, err
 }
 
-func (u *use) done() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.im != nil {
-		u.s.cache.put(u.im)
-		u.im = nil
-	}
-}
-
-// memPart is records in memory that no longer change. Its Parquet file is made
-// when a query first asks for it, and goes with the part.
+// memPart is records in memory that no longer change. Its segment is made, in
+// memory, when a query first asks for it, and goes with the part.
 type memPart struct {
 	id          string
 	b           *segment.Builder
@@ -218,15 +201,16 @@ type memPart struct {
 
 	once   sync.Once
 	err    error
-	fd     int
 	reader *segment.Reader
 }
 
-func newMemPart(b *segment.Builder) *memPart {
+func newMemPart(b *segment.Builder, c *cache) *memPart {
 	var id [8]byte
 	rand.Read(id[:])
 	p := &memPart{id: "head-" + hex.EncodeToString(id[:]), b: b}
 	p.first, p.last = b.TimeRange()
+	// Snapshots share the part, and none knows that it is the last.
+	runtime.AddCleanup(p, c.forget, p.id)
 	return p
 }
 
@@ -237,16 +221,7 @@ func (p *memPart) load() error {
 			return
 		}
 		b := buf.Bytes()
-		if p.reader, p.err = segment.Open(bytes.NewReader(b), int64(len(b))); p.err != nil {
-			return
-		}
-		if p.fd, p.err = newMemfd(p.reader.Meta.ParquetSize); p.err != nil {
-			return
-		}
-		fd := p.fd
-		// Snapshots share the part, and none knows that it is the last.
-		runtime.AddCleanup(p, func(fd int) { unix.Close(fd) }, fd)
-		p.err = pwrite(fd, b[:p.reader.Meta.ParquetSize], 0)
+		p.reader, p.err = segment.Open(bytes.NewReader(b), int64(len(b)))
 	})
 	return p.err
 }
@@ -261,20 +236,18 @@ func (p *memPart) LastTime() int64      { return p.last }
 
 func (p *memPart) Fields() []segment.Field {
 	if p.load() != nil {
-		return nil // Open tells the error
+		return nil // opening it tells the error
 	}
 	return p.reader.Meta.Fields
 }
 
-func (p *memPart) Open(columns []string) (int, int64, error) {
+func (p *memPart) inMemory() bool { return true }
+
+func (p *memPart) withSegment(fn func(*segment.Reader) error) error {
 	if err := p.load(); err != nil {
-		return 0, 0, err
+		return err
 	}
-	var n int64
-	for _, rg := range p.reader.Ranges(columns) {
-		n += rg[1]
-	}
-	return p.fd, n, nil
+	return fn(p.reader)
 }
 
 func (p *memPart) Records(rows []int64, fn func(int64, *trailward.Record) error) error {

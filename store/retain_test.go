@@ -87,10 +87,8 @@ func TestExpiry(t *testing.T) {
 	}
 	want(t, cat(t, s, "/short"), "/short 3")
 	// Who was reading goes on reading.
-	for _, p := range snap.Parts() {
-		if _, _, err := p.Open([]string{"@timestamp"}); err != nil {
-			t.Error(err)
-		}
+	if _, err := snap.Open(t.Context(), snap.Parts(), []string{"@timestamp"}, 8); err != nil {
+		t.Error(err)
 	}
 	files := len(segmentFiles(t, dir))
 	snap.Close()

@@ -54,10 +54,11 @@ var (
 
 // Limits and defaults.
 const (
-	MaxName          = 512 // bytes of a group's or stream's name
-	DefaultSealBytes = 64 << 20
-	DefaultSealAge   = 5 * time.Minute
-	DefaultCache     = 256 << 20
+	MaxName           = 512 // bytes of a group's or stream's name
+	DefaultSealBytes  = 64 << 20
+	DefaultSealAge    = 5 * time.Minute
+	DefaultCache      = 256 << 20
+	DefaultQueryBytes = 64 << 20
 	// maxHeads is how many times SealBytes the head may grow to while it is
 	// being sealed, before Append answers ErrOverloaded.
 	maxHeads = 3
@@ -110,10 +111,17 @@ type Options struct {
 	Seen func(id ledger.Identity, now ledger.Checkpoint, prove func(before ledger.Checkpoint) ([]ledger.Hash, error)) error
 	// NoCompaction leaves segments as they are, but for calls of Compact.
 	NoCompaction bool
-	// CacheBytes bounds the decrypted columns kept in memory for the query engine,
-	// as many bytes of decoded columns beside them, and half as many of segments'
+	// CacheBytes bounds the columns, decrypted and compressed as in segments, that
+	// are kept in memory for the query engine while no question reads them, as
+	// many bytes of decoded columns beside them, and half as many of segments'
 	// filters and meta data. 0 means the default.
 	CacheBytes int64
+	// QueryBytes is what each question can have of such columns for itself, in
+	// bytes. Beyond that it borrows from CacheBytes, of which all questions
+	// together get no more than there is; one that would need more ends with a
+	// [ColumnsError]. So columns take CacheBytes at most, and QueryBytes for each
+	// question that runs. 0 means the default.
+	QueryBytes int64
 }
 
 // Store is an open store. It is safe for concurrent use.
@@ -213,6 +221,9 @@ func open(ctx context.Context, opt Options) (_ *Store, rep Replayed, err error) 
 	}
 	if opt.CacheBytes == 0 {
 		opt.CacheBytes = DefaultCache
+	}
+	if opt.QueryBytes == 0 {
+		opt.QueryBytes = DefaultQueryBytes
 	}
 	if err := makePlace(opt.Dir); err != nil {
 		return nil, rep, err

@@ -362,8 +362,9 @@ func TestSnapshotSelects(t *testing.T) {
 		var n int64
 		for _, p := range snap.Parts() {
 			n += p.Rows()
-			if fd, size, err := p.Open([]string{"@timestamp"}); err != nil || fd <= 0 || size <= 0 {
-				t.Errorf("%s: Open = %d, %d, %v", c.name, fd, size, err)
+			files, err := snap.Open(t.Context(), []store.Part{p}, []string{"@timestamp"}, 8)
+			if err != nil || len(files) != 1 || files[0].FD <= 0 || files[0].Bytes(0, "@timestamp") <= 0 || files[0].Bytes(0, "") <= 0 {
+				t.Errorf("%s: Open = %+v, %v", c.name, files, err)
 			}
 		}
 		if n != c.rows {

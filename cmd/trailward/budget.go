@@ -17,7 +17,7 @@ const fullMemory = 2 << 30
 // must be bounded by us. The largest body that is taken stays the same, since a
 // client cannot be taught to send smaller ones.
 type budget struct {
-	sealBytes, cache, queries, bodies int64
+	sealBytes, cache, columns, queries, bodies int64
 }
 
 // memoryBudget is the budget under the limit that GOMEMLIMIT sets.
@@ -33,6 +33,7 @@ func budgetUnder(limit int64) budget {
 	return budget{
 		sealBytes: scaled(store.DefaultSealBytes, 4<<20),
 		cache:     scaled(store.DefaultCache, 16<<20),
+		columns:   scaled(store.DefaultQueryBytes, 4<<20),
 		queries:   scaled(duck.DefaultMemory, api.DefaultMaxQueries*duck.MinMemory),
 		bodies:    scaled(api.DefaultMaxBodyMemory, 3*api.DefaultMaxDecoded),
 	}

@@ -83,7 +83,7 @@ func openLocal(ctx context.Context, loc location, create bool, log *slog.Logger)
 	room := memoryBudget()
 	st, replayed, err := store.Open(ctx, store.Options{
 		Dir: loc.data, Provider: keys, Format: recordFormat(), Logger: log, Version: buildVersion(), Seen: l.seen(log),
-		SealBytes: room.sealBytes, CacheBytes: room.cache,
+		SealBytes: room.sealBytes, CacheBytes: room.cache, QueryBytes: room.columns,
 	})
 	if errors.Is(err, vfs.ErrLocked) {
 		return nil, fmt.Errorf("data directory %s is in use by another process: if that is a server, ask it with --server URL, else wait for its end", loc.data)

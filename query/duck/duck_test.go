@@ -239,6 +239,24 @@ func TestMoreFiles(t *testing.T) {
 	s.Close()
 }
 
+func TestFewFiles(t *testing.T) {
+	p := testPool(t, Config{Concurrency: 1, Files: 9})
+	s := acquire(t, p, 100)
+	if s.MaxFiles() != 9 || p.MaxFiles() != 9 {
+		t.Errorf("MaxFiles() = %d, %d, want 9", s.MaxFiles(), p.MaxFiles())
+	}
+	if err := s.Widen(9); err != nil {
+		t.Error(err)
+	}
+	var many *TooManyFilesError
+	if err := s.Widen(10); !errors.As(err, &many) || many.Max != 9 {
+		t.Errorf("Widen(10) = %v", err)
+	}
+	if err := (Config{Files: -1}).Validate(); err == nil {
+		t.Error("a negative number of files is taken")
+	}
+}
+
 func TestLockedIn(t *testing.T) {
 	s := acquire(t, testPool(t, Config{Concurrency: 2}), 4)
 	secret := filepath.Join(t.TempDir(), "secret.csv")

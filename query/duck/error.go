@@ -18,12 +18,12 @@ func (e *MemoryError) Error() string {
 	return fmt.Sprintf("query needs more memory than its limit of %d MiB: narrow the time range, select fewer columns or group by fewer values", e.Limit>>20)
 }
 
-// TooManyFilesError says that a query would read more segments than one
-// session can hold.
+// TooManyFilesError says that a query would read more files than one session
+// can hold.
 type TooManyFilesError struct{ Files, Max int }
 
 func (e *TooManyFilesError) Error() string {
-	return fmt.Sprintf("query reads %d segments, the limit is %d: narrow the time range or the log groups", e.Files, e.Max)
+	return fmt.Sprintf("query reads records of %d different forms, the limit is %d: narrow the time range or the log groups", e.Files, e.Max)
 }
 
 // Error is what DuckDB said about a statement or its values, without paths and

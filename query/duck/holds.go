@@ -25,10 +25,16 @@ import (
 // every record together for SQL's contains() would take a hundred times as long.
 const HoldsFunction = "trailward_holds"
 
-// HoldsFunc returns which rows of a part have the text, bit n mod 64 of word
-// n / 64 being for row n; rows beyond have it not. Several threads call it at
-// once, again and again with the same arguments.
-type HoldsFunc func(ctx context.Context, text, part int64) (rows []uint64, err error)
+// Held says which rows have a text, of those from First to before End: bit n mod
+// 64 of word n / 64 is for row First + n. Rows beyond the last word have it not.
+type Held struct {
+	Rows       []uint64
+	First, End int64
+}
+
+// HoldsFunc says which rows have the text around a row of a part. Several threads
+// call it at once, again and again with the same arguments.
+type HoldsFunc func(ctx context.Context, text, part, row int64) (Held, error)
 
 // SetHolds says what trailward_holds calls. It must be set before the first
 // query that uses the function.
@@ -81,18 +87,18 @@ func (s *Session) fillHolds(input duckdb.DataChunk, output duckdb.Vector) error 
 	text, part, row := arg(0), arg(1), arg(2)
 	out := unsafe.Slice((*byte)(duckdb.VectorGetData(output)), n)
 	for i := 0; i < n; {
-		rows, err := s.holds(r.ctx, text[i], part[i])
+		h, err := s.holds(r.ctx, text[i], part[i], row[i])
 		if r.ctx.Err() != nil {
 			return context.Cause(r.ctx)
 		}
 		if err != nil {
 			return fmt.Errorf("search records: %w", err)
 		}
-		for from := i; i < n && text[i] == text[from] && part[i] == part[from]; i++ {
-			at := uint64(row[i])
+		for from := i; i < n && text[i] == text[from] && part[i] == part[from] && (i == from || row[i] >= h.First && row[i] < h.End); i++ {
+			at := uint64(row[i] - h.First)
 			out[i] = 0
-			if at>>6 < uint64(len(rows)) {
-				out[i] = byte(rows[at>>6] >> (at & 63) & 1)
+			if at>>6 < uint64(len(h.Rows)) {
+				out[i] = byte(h.Rows[at>>6] >> (at & 63) & 1)
 			}
 		}
 	}

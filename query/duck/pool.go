@@ -54,6 +54,7 @@ type Config struct {
 	Concurrency int   // sessions at once; 0 means DefaultConcurrency
 	Memory      int64 // bytes, shared in equal parts; 0 means DefaultMemory
 	Threads     int   // of one session; 0 means one for each CPU
+	Files       int   // that one session can read; 0, or more than that: MaxFiles, or as many as the limit on open files leaves
 	// Functions are further functions that SQL may call.
 	Functions []TextFunction
 }
@@ -66,6 +67,9 @@ func (c Config) Validate() error {
 	}
 	if share := c.Memory / int64(c.Concurrency); share < MinMemory {
 		return fmt.Errorf("query memory of %d bytes for %d queries at once: must be at least %d bytes for each", c.Memory, c.Concurrency, MinMemory)
+	}
+	if c.Files < 0 {
+		return fmt.Errorf("query files %d: must not be negative", c.Files)
 	}
 	if c.Threads < 1 || c.Threads > 1024 {
 		return fmt.Errorf("query threads %d: must be 1 to 1024", c.Threads)
@@ -120,6 +124,9 @@ func NewPool(cfg Config) (*Pool, error) {
 	base, per, err := reserve(cfg.Concurrency)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Files > 0 {
+		per = min(per, cfg.Files)
 	}
 	p := &Pool{cfg: cfg, perPlace: per, sem: make(chan struct{}, cfg.Concurrency), parser: newParser()}
 	for i := range cfg.Concurrency {

@@ -93,6 +93,9 @@ func (s *Session) Widen(slots int) error {
 	return nil
 }
 
+// MaxFiles returns how many slots the session can have at most.
+func (s *Session) MaxFiles() int { return s.pool.perPlace }
+
 // Path returns the name under which SQL reads slot i. Slots count from 0; how
 // many there are is Widen's to say.
 func (s *Session) Path(i int) string { return s.inst.path(i) }

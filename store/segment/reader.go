@@ -165,26 +165,6 @@ func expand(b []byte) ([]byte, error) {
 	return out, nil
 }
 
-// Ranges returns which bytes of the segment, as offset and size, an engine
-// reads for the named columns, the Parquet footer included.
-func (s *Reader) Ranges(columns []string) [][2]int64 {
-	end := int64(0) // of the last chunk; what follows it is page indexes and footer
-	want := make(map[string]bool, len(columns))
-	for _, c := range columns {
-		want[c] = true
-	}
-	out := [][2]int64{{0, 4}}
-	for _, f := range s.Meta.Fields {
-		for _, c := range f.Chunks {
-			end = max(end, c[0]+c[1])
-			if want[f.Column] {
-				out = append(out, c)
-			}
-		}
-	}
-	return append(out, [2]int64{end, s.Meta.ParquetSize - end})
-}
-
 // Memory returns about how many bytes the open segment takes: its meta data, its
 // filters and what else was read so far and is kept.
 func (s *Reader) Memory() int64 {

@@ -167,8 +167,10 @@ func (w *Writer) rowGroup(i int) {
 		h.structure(3)
 		w.columnMeta(c, &w.cols[k])
 		h.end()
-		h.i64(4, c.IndexOffset)
-		h.i32(5, int32(c.IndexSize))
+		if c.IndexSize > 0 {
+			h.i64(4, c.IndexOffset)
+			h.i32(5, int32(c.IndexSize))
+		}
 		if c.columnIndex[1] > 0 {
 			h.i64(6, c.columnIndex[0])
 			h.i32(7, int32(c.columnIndex[1]))

@@ -449,26 +449,31 @@ func (w *Writer) writePage(c *chunk, typ, n int, encoding int32) {
 	}
 	h := &w.head
 	h.b = h.b[:0]
-	h.begin()
-	h.i32(1, int32(typ))
-	h.i32(2, int32(len(w.page)))
-	h.i32(3, int32(len(body)))
-	if typ == pageDict {
-		h.structure(7)
-		h.i32(1, int32(n))
-		h.i32(2, encoding)
-	} else {
-		h.structure(5)
-		h.i32(1, int32(n))
-		h.i32(2, encoding)
-		h.i32(3, encRLE)
-		h.i32(4, encRLE)
-	}
-	h.end()
-	h.end()
+	h.page(typ, n, encoding, len(w.page), len(body))
 	c.raw += int64(len(h.b) + len(w.page))
 	w.write(h.b)
 	w.write(body)
+}
+
+// page writes the header of a page of raw bytes that takes size bytes in the file.
+func (t *thriftWriter) page(typ, n int, encoding int32, raw, size int) {
+	t.begin()
+	t.i32(1, int32(typ))
+	t.i32(2, int32(raw))
+	t.i32(3, int32(size))
+	if typ == pageDict {
+		t.structure(7)
+		t.i32(1, int32(n))
+		t.i32(2, encoding)
+	} else {
+		t.structure(5)
+		t.i32(1, int32(n))
+		t.i32(2, encoding)
+		t.i32(3, encRLE)
+		t.i32(4, encRLE)
+	}
+	t.end()
+	t.end()
 }
 
 // Close writes the page indexes and the footer. The writer is not to be used
@@ -484,12 +489,17 @@ func (w *Writer) Close() error {
 		}
 	}
 	w.indexesOf()
+	w.writeEnd()
+	return w.err
+}
+
+// writeEnd writes the footer and the eight bytes behind it.
+func (w *Writer) writeEnd() {
 	at := w.off
 	w.footer()
 	n := w.off - at
 	w.write(binary.LittleEndian.AppendUint32(nil, uint32(n)))
 	w.write([]byte(magic))
-	return w.err
 }
 
 // Chunks returns where the chunks of a row group are, by column. It is for

@@ -1,0 +1,143 @@
+package query
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"trailward/query/plan"
+	"trailward/store"
+)
+
+// selectFound writes a SELECT over the rows that parts of a group have found,
+// with their values in it. It is one for all of them: the engine plans and runs
+// each member of a UNION by itself, with memory of its own.
+func (s *scan) selectFound(g *partGroup, wanted []plan.FieldRef, types []plan.Type) ([]string, error) {
+	var parts []int
+	for i, found := range g.found {
+		if len(found.Rows) > 0 {
+			parts = append(parts, i)
+		}
+	}
+	if len(parts) == 0 {
+		return nil, nil
+	}
+	slices.Sort(parts)
+	// The columns that are needed, each as one column of values.
+	place := map[string]string{}
+	var paths []string
+	need := func(path string) {
+		if place[path] == "" {
+			place[path] = "t.p" + itoa(len(paths))
+			paths = append(paths, path)
+		}
+	}
+	message, log, kind := false, false, false
+	for j, f := range wanted {
+		switch systemName(f) {
+		case fieldMessage:
+			message = true
+			continue
+		case fieldLog:
+			log = true
+		case fieldKind:
+			kind = true
+		}
+		message = message || g.exprs[j].record
+		for _, path := range g.exprs[j].cols {
+			need(path)
+		}
+	}
+	if g.filter {
+		need(fieldTime)
+	}
+	names := []string{"n", "r"}
+	for k := range paths {
+		names = append(names, "p"+itoa(k))
+	}
+	for name, there := range map[string]bool{"l": log, "k": kind, "m": message} {
+		if there {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names[2+len(paths):]) // k, l, m
+	var values strings.Builder
+	for _, i := range parts {
+		var tail string // of each row
+		if kind {
+			tail += ", " + nameLiteral(string(s.parts[i].Kind()))
+		}
+		if log {
+			tail += ", " + nameLiteral(s.logOf(s.parts[i]))
+		}
+		number := len(s.numbered)
+		s.numbered = append(s.numbered, numbered{parts: []Part{s.parts[i]}})
+		if err := s.foundValues(&values, g, i, number, paths, tail, message); err != nil {
+			return nil, fmt.Errorf("read segment %s: %w", s.parts[i].ID(), err)
+		}
+	}
+	src := rowSource{
+		from:    "(VALUES " + values.String() + ") AS t(" + strings.Join(names, ", ") + ")",
+		number:  "CAST(t.n AS BIGINT)",
+		row:     "t.r",
+		message: "t.m",
+		log:     "t.l",
+		kind:    "t.k",
+		col: func(path string) string {
+			typ := g.schema.types[path]
+			if path == fieldTime || path == fieldIngestion {
+				typ = plan.Time
+			}
+			return cast(place[path], typ)
+		},
+	}
+	return []string{s.selectOver(g, src, wanted, types)}, nil
+}
+
+// foundValues appends the found rows of a part, each with its number, row,
+// columns, tail and, where it is wanted, message.
+func (s *scan) foundValues(out *strings.Builder, g *partGroup, i, number int, paths []string, tail string, message bool) error {
+	rows := g.found[i].Rows
+	part := s.parts[i].(store.Finder)
+	cols, err := part.Values(paths, rows)
+	if err != nil {
+		return err
+	}
+	var messages []string
+	if message {
+		if err := part.Messages(rows, func(_ int64, raw []byte) error {
+			messages = append(messages, textLiteral(strings.ToValidUTF8(string(raw), "\uFFFD")))
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	var buf [32]byte
+	for n, row := range rows {
+		if out.Len() > 0 {
+			out.WriteString(", ")
+		}
+		out.WriteString("(" + itoa(number) + ", " + strconv.FormatInt(row, 10))
+		for k, c := range cols {
+			out.WriteString(", ")
+			v, ok := c(n, buf[:])
+			switch typ := g.schema.types[paths[k]]; {
+			case !ok:
+				out.WriteString("NULL")
+			case typ == plan.Int:
+				out.Write(v)
+			case typ == plan.Time:
+				out.WriteString("make_timestamp(" + string(v) + ")")
+			default:
+				out.WriteString(textLiteral(string(v)))
+			}
+		}
+		out.WriteString(tail)
+		if message {
+			out.WriteString(", " + messages[n])
+		}
+		out.WriteString(")")
+	}
+	return nil
+}
