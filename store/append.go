@@ -333,7 +333,7 @@ func (s *Store) same(group string, r *trailward.Record, t shape.Taken) (key, con
 		}
 	}
 	var list []*sealed
-	for _, p := range s.segments[group].at(r.Time) {
+	for _, p := range s.groups[group].at(r.Time) {
 		if p.info.Kind == r.Kind {
 			list = append(list, p.hold())
 		}

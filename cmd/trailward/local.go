@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -261,7 +260,7 @@ func (l *local) Query(ctx context.Context, r query.Request) (query.Rows, error) 
 
 // Cat calls fn with the records of a group, or of one stream of it.
 func (l *local) Cat(ctx context.Context, group, stream string, fn func(raw []byte) error) error {
-	if !slices.Contains(l.store.Groups(), group) {
+	if !l.store.HasGroup(group) {
 		return fmt.Errorf("%w: no group is named %s: `trailward groups` lists them", api.ErrNotFound, group)
 	}
 	n := 0
