@@ -1,7 +1,9 @@
 package test
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -12,6 +14,7 @@ import (
 	"regexp"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -188,5 +191,65 @@ func merged(t testing.TB, s *server) {
 		if n != last {
 			last, since = n, time.Now()
 		}
+	}
+}
+
+// BenchmarkFileIngest loads a sixteenth, a quarter and all of the file that
+// BENCH_FILE names into empty data directories with the command. It reports what
+// BenchmarkServerIngest does, for each part by its own yardstick.
+func BenchmarkFileIngest(b *testing.B) {
+	name := os.Getenv("BENCH_FILE")
+	if name == "" {
+		b.Skip("BENCH_FILE is not set: write one with ../shared/bench/gen")
+	}
+	for _, part := range []int64{16, 4, 1} {
+		b.Run(fmt.Sprintf("part=1of%d", part), func(b *testing.B) {
+			for b.Loop() {
+				root := b.TempDir()
+				in := filepath.Join(root, "in.log")
+				beginningOf(b, in, name, sizeOf(b, name)/part)
+				yard := in + ".zst"
+				z := exec.Command("zstd", "-3", "-T1", "-q", "-f", in, "-o", yard)
+				if err := z.Run(); err != nil {
+					b.Fatal("the yardstick cannot be taken:", err)
+				}
+				zCPU := z.ProcessState.UserTime() + z.ProcessState.SystemTime()
+				data := filepath.Join(root, "store")
+				cmd := exec.Command(binary, "ingest", "--data", data, "--group", "g", in)
+				cmd.Env = append(cleanEnv(), stateHome(root))
+				if out, err := cmd.CombinedOutput(); err != nil {
+					b.Fatalf("trailward ingest: %v\n%s", err, out)
+				}
+				used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+				b.ReportMetric(float64(sizeOf(b, in))/1e6, "MB")
+				b.ReportMetric(used.Seconds(), "cpu-s")
+				b.ReportMetric(used.Seconds()/zCPU.Seconds(), "Z-cpu")
+				b.ReportMetric(float64(sizeOf(b, data))/float64(sizeOf(b, yard)), "Z-bytes")
+				if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+					b.ReportMetric(float64(u.Maxrss>>10), "peak-MiB") // KiB on Linux
+				}
+			}
+		})
+	}
+}
+
+// beginningOf copies the lines in the first size bytes of a file.
+func beginningOf(t testing.TB, to, from string, size int64) {
+	t.Helper()
+	in, err := os.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err == nil {
+		_, err = io.CopyN(out, in, size)
+	}
+	if err == nil {
+		line, _ := bufio.NewReader(in).ReadBytes('\n')
+		_, err = out.Write(line)
+	}
+	if err = errors.Join(err, out.Close()); err != nil {
+		t.Fatal(err)
 	}
 }
