@@ -2,6 +2,7 @@ package segment
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -48,7 +49,7 @@ type Reader struct {
 	shapeErr error
 
 	keysOnce sync.Once
-	keyRows  map[uint64][]int64
+	keyRows  []keyRow
 	keyErr   error
 }
 
@@ -339,7 +340,11 @@ func (s *Reader) Same(t shape.Taken, same func(raw []byte) bool) (key, content b
 	if s.keyErr != nil {
 		return false, false, s.keyErr
 	}
-	rows := s.keyRows[h]
+	at, _ := slices.BinarySearchFunc(s.keyRows, h, func(k keyRow, h uint64) int { return cmp.Compare(k.hash, h) })
+	var rows []int64
+	for ; at < len(s.keyRows) && s.keyRows[at].hash == h; at++ {
+		rows = append(rows, s.keyRows[at].row)
+	}
 	if len(rows) == 0 {
 		return false, false, nil
 	}
@@ -372,8 +377,16 @@ func (s *Reader) Streams() ([]string, error) {
 	return out, nil
 }
 
-func (s *Reader) loadKeys() (map[uint64][]int64, error) {
-	out := make(map[uint64][]int64, s.Meta.Rows)
+// keyRow is the hash of a record's natural key, and its row.
+type keyRow struct {
+	hash uint64
+	row  int64
+}
+
+// loadKeys returns the keys by hash, those of one hash by row. Very many segments
+// may have theirs in memory at once, so that they are kept as a list and no map.
+func (s *Reader) loadKeys() ([]keyRow, error) {
+	out := make([]keyRow, 0, s.Meta.Rows)
 	var cols []*chunk
 	for g := range s.Meta.Groups {
 		cols = cols[:0]
@@ -390,11 +403,11 @@ func (s *Reader) loadKeys() (map[uint64][]int64, error) {
 				parts[k] = c.value(int(i), nil)
 			}
 			if parts[0] != nil {
-				h := hashKey(parts)
-				out[h] = append(out[h], s.base[g]+i)
+				out = append(out, keyRow{hashKey(parts), s.base[g] + i})
 			}
 		}
 	}
+	slices.SortFunc(out, func(a, b keyRow) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.row, b.row)) })
 	return out, nil
 }
 
