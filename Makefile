@@ -7,7 +7,7 @@ TOOLS   := $(CURDIR)/.tools
 STATICCHECK := $(TOOLS)/staticcheck-v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build test unit e2e e2e-kube demo lint fuzz bench generate clean
+.PHONY: help build test unit e2e e2e-kube nightly demo compat lint fuzz bench generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ nightly: build ## the fault tests at their full size (hours on two cores)
 	FAULT_KILLS=$(or $(FAULT_KILLS),200) FAULT_SEEDS=$(or $(FAULT_SEEDS),10000) FAULT_FLIPS=$(or $(FAULT_FLIPS),500) FAULT_BITS=$(or $(FAULT_BITS),1000000) \
 	FAULT_OVERLOAD=$(or $(FAULT_OVERLOAD),5000) FAULT_NOISY=$(or $(FAULT_NOISY),1000) TRAILWARD_BIN=$(CURDIR)/$(BIN) \
 	$(GO) test -v -count=1 -timeout 12h ./test ./test/judge ./store ./store/wal ./store/ledger ./store/verifier ./internal/vfs/...
+
+compat: build ## write test/testdata/compat/NEWEST anew: a data directory as this version leaves it
+	TRAILWARD_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -v -run '^TestCompat$$' ./test -compat
 
 lint: $(STATICCHECK) ## gofmt, go vet, staticcheck
 	@out="$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go'))"; if [ -n "$$out" ]; then echo "gofmt is needed on:"; echo "$$out"; exit 1; fi

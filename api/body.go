@@ -38,6 +38,14 @@ func (b *body) release() {
 	b.held = 0
 }
 
+// drop lets the bytes go before the rest of what is held.
+func (b *body) drop() {
+	n := int64(cap(b.data))
+	b.data = nil
+	b.budget.give(n)
+	b.held -= n
+}
+
 // hold reserves n more bytes for as long as the body is there.
 func (b *body) hold(n int64) bool {
 	if !b.budget.take(n) {

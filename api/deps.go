@@ -62,7 +62,7 @@ type IngestRequest struct {
 	// id with another hash is [ErrBatchConflict].
 	BatchID   string
 	Principal string   // who sends: "local" or "token:ID"
-	BodyHash  [32]byte // SHA-256 of the body after decompression
+	BodyHash  [32]byte // SHA-256 of the body after decompression; zero without a BatchID
 	// Records are the batch in order, already within every limit. They are the
 	// ingest function's to read until it returns.
 	Records []trailward.Framed

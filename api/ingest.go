@@ -181,7 +181,19 @@ func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	req.Records = records
-	s.store(w, r, b, req)
+	req.identify(b)
+	if !isFramed {
+		b.drop() // the records have memory of their own
+	}
+	s.store(w, r, req)
+}
+
+// identify sets what a batch is compared by when it is sent again. One without an
+// id is compared with none.
+func (r *IngestRequest) identify(b *body) {
+	if r.BatchID != "" {
+		r.BodyHash = sha256.Sum256(b.data)
+	}
 }
 
 // takeRecords frames a body, within the limits.
@@ -230,8 +242,7 @@ func (s *Server) tooManyRecords() *failure {
 }
 
 // store hands a batch to the store and answers when it is durable.
-func (s *Server) store(w http.ResponseWriter, r *http.Request, b *body, req IngestRequest) {
-	req.BodyHash = sha256.Sum256(b.data)
+func (s *Server) store(w http.ResponseWriter, r *http.Request, req IngestRequest) {
 	leave, err := s.ingests.enter(r.Context(), req.Principal+"\x00"+req.Group)
 	if errors.Is(err, errFull) {
 		s.fail(w, r, overloaded("too many batches are being stored"))

@@ -77,7 +77,7 @@ func TestIngest(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := &fakeStore{}
 			s := start(t, Config{}, f.deps())
-			resp, out := ask(t, s, "POST", "/v1/ingest?"+tt.query, bytes.NewReader(tt.body), tt.opts...)
+			resp, out := ask(t, s, "POST", "/v1/ingest?"+tt.query, bytes.NewReader(tt.body), append(tt.opts, header(batchHeader, "1"))...)
 			var res IngestResult
 			if err := json.Unmarshal([]byte(out), &res); err != nil || resp.StatusCode != 200 || res.Records != 4 {
 				t.Fatalf("POST = %d %s, %v, want 200 and 4 records", resp.StatusCode, out, err)

@@ -71,5 +71,6 @@ func (s *Server) kubernetesAudit(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	req.Records = records
-	s.store(w, r, b, req)
+	req.identify(b)
+	s.store(w, r, req)
 }

@@ -28,16 +28,15 @@ const (
 type activity struct {
 	last    int64 // arrival of the latest record, ns
 	longest int64 // pause between two, ns
-	hours   int   // different hours in which records came
+	hours   int32 // different hours in which records came; 0: nothing is known of it
 	silent  bool  // and recorded
 }
 
 // spoke notes that records came. s.mu is held.
 func (s *Store) spoke(group string, at int64) {
-	a := s.active[group]
-	if a == nil {
-		a = &activity{last: at, hours: 1}
-		s.active[group] = a
+	a := &s.group(group).activity
+	if a.hours == 0 {
+		*a = activity{last: at, hours: 1}
 		return
 	}
 	if at < a.last {
@@ -74,10 +73,14 @@ func (s *Store) recordInterval() error {
 	events := []ledger.Event{ledger.Interval{From: was.from, To: max(now, was.from), Records: was.records, Bytes: was.bytes}}
 	var names []string
 	var found []*activity
-	for name, a := range s.active {
+	for name, g := range s.groups {
+		a := &g.activity
+		if a.hours == 0 {
+			continue
+		}
 		pause := now - a.last
 		if pause > int64(activityMemory) {
-			delete(s.active, name)
+			*a = activity{}
 			continue
 		}
 		if !a.silent && a.hours >= silentHours && pause > max(int64(silentLeast), silentTimes*a.longest) {
@@ -112,7 +115,7 @@ func (s *Store) recordInterval() error {
 // store is not open yet.
 func (s *Store) remember() {
 	now := s.now()
-	for name, g := range s.segments {
+	for name, g := range s.groups {
 		for _, p := range g.list {
 			if now-p.info.LastArrival < int64(activityMemory) {
 				s.spoke(name, p.info.FirstArrival)

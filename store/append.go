@@ -39,6 +39,9 @@ type Batch struct {
 	// it names the batch, and Body is the hash of what was sent.
 	ID, Principal, Stream string
 	Body                  [32]byte
+	// Taken is the records taken apart, as [Format].Taker's func would. Nil: Append
+	// does it.
+	Taken *TakenList
 }
 
 func (b *Batch) key() []byte {
@@ -81,9 +84,19 @@ func (s *Store) Append(ctx context.Context, b *Batch) (Result, error) {
 	if err := CheckName("group", b.Group); err != nil {
 		return res, err
 	}
-	taker := s.takers.Get().(*func(*trailward.Record) shape.Taken)
-	defer s.takers.Put(taker)
-	taken := takeAll(b.Records, *taker)
+	var size int
+	for i := range b.Records {
+		size += len(b.Records[i].Raw)
+	}
+	if size > wal.MaxEntryBytes {
+		return res, fmt.Errorf("append %d bytes of records: %w", size, wal.ErrTooLarge)
+	}
+	taken := b.Taken
+	if taken == nil {
+		taker := s.takers.Get().(*func(*trailward.Record) shape.Taken)
+		taken = takeAll(b.Records, *taker)
+		s.takers.Put(taker)
+	}
 
 	s.gate.RLock()
 	defer s.gate.RUnlock()
@@ -100,9 +113,15 @@ func (s *Store) Append(ctx context.Context, b *Batch) (Result, error) {
 	if len(fresh) > 0 || len(e.batchKey) > 0 {
 		for _, i := range fresh {
 			b.Records[i].Group, b.Records[i].Arrival = b.Group, e.arrival
-			e.records = append(e.records, b.Records[i])
 		}
-		bytes := e.encode(nil)
+		e.records = b.Records
+		if len(fresh) < len(b.Records) {
+			e.records = make([]trailward.Record, len(fresh))
+			for n, i := range fresh {
+				e.records[n] = b.Records[i]
+			}
+		}
+		bytes := e.encode(make([]byte, 0, size+entryRoom*(len(fresh)+8)))
 		release, err := s.claim(int64(len(bytes)))
 		if err != nil {
 			return Result{}, err
@@ -118,8 +137,11 @@ func (s *Store) Append(ctx context.Context, b *Batch) (Result, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var values [][]byte
 	for _, i := range fresh {
-		s.addToHead(&b.Records[i], taken[i])
+		t := taken.at(i, values)
+		values = t.Values
+		s.addToHead(&b.Records[i], t)
 	}
 	if len(fresh) > 0 {
 		s.spoke(b.Group, e.arrival)
@@ -147,38 +169,21 @@ func walError(err error) error {
 	return err
 }
 
-// takeAll takes records apart and keeps what the taker would reuse.
-func takeAll(recs []trailward.Record, take func(*trailward.Record) shape.Taken) []shape.Taken {
-	out := make([]shape.Taken, len(recs))
-	var headers [][]byte
-	var arena []byte
-	for i := range recs {
-		t := take(&recs[i])
-		if cap(headers)-len(headers) < len(t.Values) {
-			headers = make([][]byte, 0, max(1024, len(t.Values)))
-		}
-		at := len(headers)
-		for _, v := range t.Values {
-			if cap(arena)-len(arena) < len(v) {
-				arena = make([]byte, 0, max(64<<10, len(v)))
-			}
-			from := len(arena)
-			arena = append(arena, v...)
-			headers = append(headers, arena[from:len(arena):len(arena)])
-		}
-		out[i] = shape.Taken{Shape: t.Shape, Values: headers[at:len(headers):len(headers)]}
-	}
-	return out
-}
-
 // admit decides which records of a batch are new. It returns their numbers,
 // nil when the whole batch was sent before, and the keys that it holds against
 // others until letGo. It waits for others that hold the same keys.
-func (s *Store) admit(ctx context.Context, b *Batch, e *entry, taken []shape.Taken, res *Result) (fresh []int, held map[string]chan struct{}, err error) {
+func (s *Store) admit(ctx context.Context, b *Batch, e *entry, taken *TakenList, res *Result) (fresh []int, held map[string]chan struct{}, err error) {
 	keys := make([]string, len(b.Records)) // of those that have one
+	var values [][]byte
 	for i := range b.Records {
 		r := &b.Records[i]
-		if k, ok := segment.KeyOf(s.opt.Format.KeyPaths(r.Kind), taken[i]); ok {
+		paths := s.opt.Format.KeyPaths(r.Kind)
+		if len(paths) == 0 {
+			continue
+		}
+		t := taken.at(i, values)
+		values = t.Values
+		if k, ok := segment.KeyOf(paths, t); ok {
 			keys[i] = "k" + string(r.Kind) + "\x00" + b.Group + "\x00" + k
 		}
 	}
@@ -212,7 +217,9 @@ func (s *Store) admit(ctx context.Context, b *Batch, e *entry, taken []shape.Tak
 			res.add(r, false)
 			continue
 		}
-		key, content, err := s.same(b.Group, r, taken[i])
+		t := taken.at(i, values)
+		values = t.Values
+		key, content, err := s.same(b.Group, r, t)
 		if err != nil {
 			return nil, held, err
 		}
@@ -333,7 +340,7 @@ func (s *Store) same(group string, r *trailward.Record, t shape.Taken) (key, con
 		}
 	}
 	var list []*sealed
-	for _, p := range s.segments[group].at(r.Time) {
+	for _, p := range s.groups[group].at(r.Time) {
 		if p.info.Kind == r.Kind {
 			list = append(list, p.hold())
 		}

@@ -38,6 +38,8 @@ const (
 	// Arrivals span no more than this, nor more than a tenth of the group's
 	// retention: a segment expires as a whole, with its youngest record.
 	compactArrival = 31 * 24 * time.Hour
+	// compactLook is how many groups are looked at in one go.
+	compactLook = 1000
 )
 
 // level puts segments of about one size together: each level is eight times the
@@ -81,8 +83,8 @@ func (s *Store) Compact(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// compactNext looks at one group that has changed and makes one merge there, if
-// one is due.
+// compactNext looks at some groups that have changed and makes one merge there,
+// if one is due.
 func (s *Store) compactNext(ctx context.Context) (merged bool, err error) {
 	s.compactMu.Lock()
 	defer s.compactMu.Unlock()
@@ -99,15 +101,15 @@ func (s *Store) compactNext(ctx context.Context) (merged bool, err error) {
 		return false, nil
 	}
 	var list []*sealed
+	looked := 0
 	for group := range s.changed {
-		if g := s.segments[group]; g != nil {
-			list = pickMerge(g.list, s.retentionOf(group))
+		if looked++; looked > compactLook {
+			break // let others have the lock
 		}
-		if list == nil {
-			delete(s.changed, group)
-			continue
+		if list = pickMerge(s.group(group).list, s.retentionOf(group)); list != nil {
+			break
 		}
-		break
+		delete(s.changed, group)
 	}
 	var bytes int64
 	for _, p := range list {
@@ -138,6 +140,9 @@ func (s *Store) compactNext(ctx context.Context) (merged bool, err error) {
 // pickMerge returns segments of one group that are to be merged, or nil. They
 // come by event time.
 func pickMerge(all []*sealed, retention time.Duration) []*sealed {
+	if len(all) < 2 {
+		return nil
+	}
 	type class struct {
 		kind  trailward.Kind
 		level int

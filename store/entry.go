@@ -14,6 +14,9 @@ import (
 
 const entryVersion = 1
 
+// entryRoom is about how many bytes a record has in an entry beside its own.
+const entryRoom = 16
+
 // entry is what one WAL entry holds.
 type entry struct {
 	group    string

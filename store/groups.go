@@ -6,12 +6,19 @@ import "slices"
 func (s *Store) Groups() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]string, 0, len(s.names))
-	for n := range s.names {
+	out := make([]string, 0, len(s.groups))
+	for n := range s.groups {
 		out = append(out, n)
 	}
 	slices.Sort(out)
 	return out
+}
+
+// HasGroup reports whether Groups has the name.
+func (s *Store) HasGroup(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.groups[name] != nil
 }
 
 // GroupInfo is what a group holds.

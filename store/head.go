@@ -45,7 +45,7 @@ func (s *Store) addToHead(r *trailward.Record, t shape.Taken) {
 	if h == nil {
 		h = &head{active: s.newBuilder(k)}
 		s.heads[k] = h
-		s.names[k.group] = struct{}{}
+		s.group(k.group)
 		s.headBytes += headWeight
 	}
 	h.active.Add(r, t)

@@ -83,7 +83,7 @@ func (s *Store) KeyUses(ctx context.Context) ([]KeyUse, error) {
 func (s *Store) holdAll() (out []*sealed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, g := range s.segments {
+	for _, g := range s.groups {
 		for _, p := range g.list {
 			out = append(out, p.hold())
 		}

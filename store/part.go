@@ -85,6 +85,28 @@ type Part interface {
 
 // Snapshot takes a snapshot. Close it soon: it keeps memory files open.
 func (s *Store) Snapshot(sel Selection) (*Snapshot, error) {
+	snap, err := s.snapshot(sel)
+	if err != nil {
+		return nil, err
+	}
+	// Not under the lock: there may be very many.
+	slices.SortFunc(snap.parts, func(a, b Part) int {
+		if c := strings.Compare(a.Group(), b.Group()); c != 0 {
+			return c
+		}
+		if a.FirstTime() != b.FirstTime() {
+			if a.FirstTime() < b.FirstTime() {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.ID(), b.ID())
+	})
+	return snap, nil
+}
+
+// snapshot is Snapshot; the parts come in no order.
+func (s *Store) snapshot(sel Selection) (*Snapshot, error) {
 	first, last := sel.span()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,10 +114,7 @@ func (s *Store) Snapshot(sel Selection) (*Snapshot, error) {
 		return nil, ErrClosed
 	}
 	snap := &Snapshot{store: s}
-	for name, g := range s.segments {
-		if !sel.group(name) {
-			continue
-		}
+	s.each(&sel, func(g *group) {
 		for _, p := range g.within(first, last) {
 			if sel.kind(p.info.Kind) {
 				u := &use{sealed: p.hold()}
@@ -103,7 +122,7 @@ func (s *Store) Snapshot(sel Selection) (*Snapshot, error) {
 				snap.parts = append(snap.parts, u)
 			}
 		}
-	}
+	})
 	mem := func(p *memPart) {
 		if sel.group(p.b.Group) && sel.kind(p.b.Kind) && p.first <= last && p.last >= first {
 			snap.parts = append(snap.parts, p)
@@ -120,19 +139,24 @@ func (s *Store) Snapshot(sel Selection) (*Snapshot, error) {
 			}
 		}
 	}
-	slices.SortFunc(snap.parts, func(a, b Part) int {
-		if c := strings.Compare(a.Group(), b.Group()); c != 0 {
-			return c
-		}
-		if a.FirstTime() != b.FirstTime() {
-			if a.FirstTime() < b.FirstTime() {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a.ID(), b.ID())
-	})
 	return snap, nil
+}
+
+// each calls fn with the groups of a selection. s.mu is held.
+func (s *Store) each(sel *Selection, fn func(*group)) {
+	if len(sel.Groups) > 0 && !slices.ContainsFunc(sel.Groups, func(g string) bool { return strings.HasSuffix(g, "*") }) {
+		for i, name := range sel.Groups {
+			if g := s.groups[name]; g != nil && !slices.Contains(sel.Groups[:i], name) {
+				fn(g)
+			}
+		}
+		return
+	}
+	for name, g := range s.groups {
+		if sel.group(name) {
+			fn(g)
+		}
+	}
 }
 
 // Parts returns the snapshot's parts, by group and first event time.

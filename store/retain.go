@@ -59,20 +59,31 @@ type GroupSetting struct {
 func (s *Store) GroupSettings() []GroupSetting {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	names := make(map[string]struct{}, len(s.names)+len(s.settings))
-	for n := range s.names {
-		names[n] = struct{}{}
+	out := make([]GroupSetting, 0, len(s.groups)+len(s.settings))
+	for n := range s.groups {
+		out = append(out, s.setting(n))
 	}
 	for n := range s.settings {
-		names[n] = struct{}{}
-	}
-	out := make([]GroupSetting, 0, len(names))
-	for n := range names {
-		g := s.settings[n]
-		out = append(out, GroupSetting{Group: n, Retention: s.retentionOf(n), Default: g.Retention == 0, Hold: g.Hold})
+		if s.groups[n] == nil {
+			out = append(out, s.setting(n))
+		}
 	}
 	slices.SortFunc(out, func(a, b GroupSetting) int { return strings.Compare(a.Group, b.Group) })
 	return out
+}
+
+// GroupSetting returns what holds for a group, whether or not there is one of
+// that name.
+func (s *Store) GroupSetting(group string) GroupSetting {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.setting(group)
+}
+
+// setting is GroupSetting. s.mu is held.
+func (s *Store) setting(group string) GroupSetting {
+	g := s.settings[group]
+	return GroupSetting{Group: group, Retention: s.retentionOf(group), Default: g.Retention == 0, Hold: g.Hold}
 }
 
 // retentionOf returns a group's retention. s.mu is held.
@@ -269,7 +280,7 @@ func distance(a, b int64) time.Duration {
 func (s *Store) expired(now int64) (out []*sealed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for group, g := range s.segments {
+	for group, g := range s.groups {
 		r := s.retentionOf(group)
 		if r == KeepForever || s.settings[group].Hold != nil {
 			continue

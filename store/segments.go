@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"path"
 	"slices"
 	"sort"
+	"strings"
 	"sync"
 
 	"trailward/internal/vfs"
@@ -84,24 +86,18 @@ func (s *Store) letGoSegments(list []*sealed) {
 // dismiss takes segments that the catalog says are dead out of sight and
 // returns those that nobody uses. s.mu is held.
 func (s *Store) dismiss(list []*sealed) (gone []*sealed) {
-	byGroup := map[string]map[*sealed]bool{}
+	groups := map[string]bool{}
 	for _, p := range list {
 		p.dead = true
 		if p.uses == 0 {
 			gone = append(gone, p)
 		}
-		if byGroup[p.info.Group] == nil {
-			byGroup[p.info.Group] = map[*sealed]bool{}
-		}
-		byGroup[p.info.Group][p] = true
+		s.segments--
+		s.segBytes -= p.info.Size
+		groups[p.info.Group] = true
 	}
-	for g, dead := range byGroup {
-		left := slices.DeleteFunc(slices.Clone(s.segments[g].list), func(p *sealed) bool { return dead[p] })
-		if len(left) == 0 {
-			delete(s.segments, g)
-		} else {
-			s.segments[g] = newGroupSegments(left)
-		}
+	for g := range groups {
+		s.groups[g].remove(func(p *sealed) bool { return p.dead })
 	}
 	return gone
 }
@@ -278,25 +274,27 @@ func (s *Store) loadSegments() error {
 	if err != nil {
 		return err
 	}
-	known := make(map[string]bool, len(segs))
-	living := make(map[string]bool, len(segs))
-	byGroup := map[string][]*sealed{}
+	living := make(map[string]bool, len(segs)) // by id; true once its file is seen
 	for _, c := range segs {
-		known[segmentFile(c.ID)] = true
-		living[c.ID] = true
-		byGroup[c.Group] = append(byGroup[c.Group], &sealed{s: s, info: c})
-		s.names[c.Group] = struct{}{}
+		living[c.ID] = false
+		g := s.group(c.Group)
+		g.list = append(g.list, &sealed{s: s, info: c})
+		s.segments++
+		s.segBytes += c.Size
 		s.wasAccepted(c.LastArrival)
 	}
-	for g, list := range byGroup {
-		s.segments[g] = newGroupSegments(list)
-		s.changed[g] = struct{}{}
+	for name, g := range s.groups {
+		g.sort()
+		if len(g.list) > 1 {
+			s.changed[name] = struct{}{}
+		}
 	}
 	dirs, err := s.fs.ReadDir(segmentDir)
 	if err != nil {
 		return err
 	}
 	var strange []string
+	seen := 0
 	for _, d := range dirs {
 		files, err := s.fs.ReadDir(path.Join(segmentDir, d.Name()))
 		if err != nil {
@@ -304,22 +302,28 @@ func (s *Store) loadSegments() error {
 		}
 		for _, f := range files {
 			name := path.Join(segmentDir, d.Name(), f.Name())
-			if known[name] {
-				delete(known, name)
+			id, _ := strings.CutSuffix(f.Name(), segmentExt)
+			if _, ok := living[id]; ok && name == segmentFile(id) {
+				living[id] = true
+				seen++
 			} else {
 				strange = append(strange, name)
 			}
 		}
 	}
-	for name := range known { // before anything is moved
-		return fmt.Errorf("segment file %s is missing (%d in all): put it back from a backup", name, len(known))
+	if seen < len(segs) { // before anything is moved
+		for id, there := range living {
+			if !there {
+				return fmt.Errorf("segment file %s is missing (%d in all): put it back from a backup", segmentFile(id), len(segs)-seen)
+			}
+		}
 	}
 	dead, err := s.cat.Dead()
 	if err != nil {
 		return err
 	}
 	// Nothing that lives is removed, whatever else the catalog says of it.
-	dead = slices.DeleteFunc(dead, func(id string) bool { return living[id] })
+	dead = slices.DeleteFunc(dead, func(id string) bool { _, ok := living[id]; return ok })
 	if len(dead) > 0 {
 		if err := s.bury(dead); err != nil {
 			return err
@@ -342,14 +346,32 @@ func (s *Store) loadSegments() error {
 	return nil
 }
 
+// group is what is known of a group that has records, or had some. There may be
+// very many: what is not needed of each is not in it. s.mu guards it.
+type group struct {
+	groupSegments
+	activity
+}
+
+// group returns the group of a name, which is made if need be. s.mu is held.
+func (s *Store) group(name string) *group {
+	g := s.groups[name]
+	if g == nil {
+		g = &group{}
+		s.groups[name] = g
+	}
+	return g
+}
+
 // addSegment makes a segment visible. s.mu is held.
 func (s *Store) addSegment(p *sealed) {
-	g := s.segments[p.info.Group]
-	if g == nil {
-		g = &groupSegments{}
+	g := s.group(p.info.Group)
+	g.add(p)
+	s.segments++
+	s.segBytes += p.info.Size
+	if len(g.list) == 1 {
+		return // nothing to merge it with
 	}
-	s.segments[p.info.Group] = newGroupSegments(append(slices.Clip(g.list), p))
-	s.names[p.info.Group] = struct{}{}
 	s.changed[p.info.Group] = struct{}{}
 	select {
 	case s.merge <- struct{}{}:
@@ -357,33 +379,57 @@ func (s *Store) addSegment(p *sealed) {
 	}
 }
 
-// groupSegments is the segments of one group by their first event time. It is
-// immutable.
+// groupSegments is the segments of one group by their first event time.
 type groupSegments struct {
 	list []*sealed
 	last []int64 // the latest event time in list[:i+1]
 }
 
-func newGroupSegments(list []*sealed) *groupSegments {
-	sort.SliceStable(list, func(i, j int) bool { return list[i].info.FirstTime < list[j].info.FirstTime })
-	g := &groupSegments{list: list, last: make([]int64, len(list))}
-	for i, p := range list {
-		g.last[i] = p.info.LastTime
+// sort puts a list right that was made in no order.
+func (g *groupSegments) sort() {
+	slices.SortStableFunc(g.list, func(a, b *sealed) int { return cmp.Compare(a.info.FirstTime, b.info.FirstTime) })
+	g.list = slices.Clip(g.list)
+	g.last = make([]int64, len(g.list))
+	g.mend(0)
+}
+
+func (g *groupSegments) add(p *sealed) {
+	at := sort.Search(len(g.list), func(i int) bool { return g.list[i].info.FirstTime > p.info.FirstTime })
+	g.list = slices.Insert(g.list, at, p)
+	g.last = append(g.last, 0)
+	g.mend(at)
+}
+
+// remove takes out the segments for which gone is true.
+func (g *groupSegments) remove(gone func(*sealed) bool) {
+	g.list = slices.DeleteFunc(g.list, gone)
+	g.last = g.last[:len(g.list)]
+	if len(g.list) == 0 {
+		*g = groupSegments{}
+	}
+	g.mend(0)
+}
+
+// mend makes last right again from a place on.
+func (g *groupSegments) mend(from int) {
+	for i := from; i < len(g.list); i++ {
+		g.last[i] = g.list[i].info.LastTime
 		if i > 0 {
 			g.last[i] = max(g.last[i], g.last[i-1])
 		}
 	}
-	return g
 }
 
 // at returns the segments whose span holds time t.
-func (g *groupSegments) at(t int64) []*sealed { return g.within(t, t) }
-
-// within returns the segments whose span touches first to last.
-func (g *groupSegments) within(first, last int64) []*sealed {
+func (g *group) at(t int64) []*sealed {
 	if g == nil {
 		return nil
 	}
+	return g.within(t, t)
+}
+
+// within returns the segments whose span touches first to last.
+func (g *groupSegments) within(first, last int64) []*sealed {
 	var out []*sealed
 	for i := sort.Search(len(g.list), func(i int) bool { return g.list[i].info.FirstTime > last }) - 1; i >= 0 && g.last[i] >= first; i-- {
 		if g.list[i].info.LastTime >= first {

@@ -34,13 +34,8 @@ func (s *Store) Status() Status {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, g := range s.segments {
-		st.Segments += int64(len(g.list))
-		for _, p := range g.list {
-			st.SegmentBytes += p.info.Size
-		}
-	}
-	st.HeadBytes, st.Groups, st.Failed = s.headBytes, int64(len(s.names)), s.failed != nil
+	st.Segments, st.SegmentBytes = s.segments, s.segBytes
+	st.HeadBytes, st.Groups, st.Failed = s.headBytes, int64(len(s.groups)), s.failed != nil
 	return st
 }
 

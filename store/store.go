@@ -155,10 +155,11 @@ type Store struct {
 	headBytes int64     // weight of heads and sealing
 	oldest    time.Time // when the head's first record came; zero when it is empty
 	sealing   []*memPart
-	segments  map[string]*groupSegments // by group
-	inflight  map[string]chan struct{}  // natural keys and batches between check and head
-	batches   map[string]catalog.Batch  // accepted, not yet in the catalog
-	names     map[string]struct{}       // groups
+	groups    map[string]*group        // that have records, or had some since the start
+	segments  int64                    // in them
+	segBytes  int64                    // of those, sealed
+	inflight  map[string]chan struct{} // natural keys and batches between check and head
+	batches   map[string]catalog.Batch // accepted, not yet in the catalog
 	closed    bool
 	loads     int   // under way; segments are not merged meanwhile
 	failed    error // of the WAL or a commit; stays
@@ -167,7 +168,6 @@ type Store struct {
 	claimed   int64 // bytes of that which are being written
 
 	settings map[string]catalog.Group // of groups for which anything is set
-	active   map[string]*activity     // of groups
 	since    interval                 // the one that is not recorded yet
 	changed  map[string]struct{}      // groups that may have segments to merge
 
@@ -234,9 +234,9 @@ func open(ctx context.Context, opt Options) (_ *Store, rep Replayed, err error) 
 	}
 	s := &Store{
 		opt: opt, fs: fsys, log: opt.Logger, clock: opt.Clock, cache: newCache(opt.CacheBytes), columns: newColumnCache(opt.CacheBytes),
-		heads: map[headKey]*head{}, segments: map[string]*groupSegments{}, inflight: map[string]chan struct{}{},
-		batches: map[string]catalog.Batch{}, names: map[string]struct{}{}, kick: make(chan struct{}, 1),
-		changed: map[string]struct{}{}, settings: map[string]catalog.Group{}, active: map[string]*activity{}, merge: make(chan struct{}, 1), step: func(string) {},
+		heads: map[headKey]*head{}, groups: map[string]*group{}, inflight: map[string]chan struct{}{},
+		batches: map[string]catalog.Batch{}, kick: make(chan struct{}, 1),
+		changed: map[string]struct{}{}, settings: map[string]catalog.Group{}, merge: make(chan struct{}, 1), step: func(string) {},
 	}
 	s.readers = newReaders(s, DefaultOpenSegments, opt.CacheBytes/2)
 	s.takers.New = func() any { t := opt.Format.Taker(); return &t }

@@ -117,7 +117,7 @@ func objects(t *testing.T, text string) []map[string]any {
 
 // server is a running `trailward server`.
 type server struct {
-	t    *testing.T
+	t    testing.TB
 	url  string
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended and its output is read
@@ -142,7 +142,7 @@ var listensOn = regexp.MustCompile(`listens on (https?://\S+?),`)
 
 // serve starts a server on a free loopback port over the data directory and
 // waits until it has said its address. It is stopped with the test.
-func serve(t *testing.T, data string, args ...string) *server {
+func serve(t testing.TB, data string, args ...string) *server {
 	t.Helper()
 	s, ok := serveUnder(t, nil, nil, data, args...)
 	if !ok {
@@ -154,7 +154,7 @@ func serve(t *testing.T, data string, args ...string) *server {
 // serveUnder is serve with more in the environment and a command before the
 // server's own, which must leave it the process that was started. ok says that the
 // server listens; else it has ended.
-func serveUnder(t *testing.T, wrap, env []string, data string, args ...string) (s *server, ok bool) {
+func serveUnder(t testing.TB, wrap, env []string, data string, args ...string) (s *server, ok bool) {
 	t.Helper()
 	s = &server{t: t, done: make(chan struct{})}
 	argv := append(append(append([]string{}, wrap...), binary, "server", "--data", data, "--listen", "127.0.0.1:0"), args...)

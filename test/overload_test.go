@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -124,6 +125,135 @@ func TestOverload(t *testing.T) {
 	verified(t, data, stateHome(root))
 }
 
+// used is the CPU time that the server has used, user and system.
+func (s *server) used() time.Duration {
+	s.t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	if err != nil {
+		s.t.Skipf("no /proc here: %v", err)
+	}
+	// The name, in parentheses, may hold spaces; utime and stime are the 12th and
+	// 13th behind it, in hundredths of a second (proc(5), USER_HZ).
+	f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	var ticks int64
+	for _, v := range f[11:13] {
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
+}
+
+// drained waits until what the server has in memory is so little that it writes no
+// segment of it.
+func (s *server) drained() {
+	s.t.Helper()
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for giveUp := time.After(deadline); ; {
+		_, text := s.get("/metrics")
+		m := headGauge.FindStringSubmatch(text)
+		if m == nil {
+			s.t.Fatalf("no bytes of the head in %.300s", text)
+		}
+		if n, err := strconv.ParseFloat(m[1], 64); err != nil || n < 10<<20 { // a seal is due from there on
+			return
+		}
+		select {
+		case <-again.C:
+		case <-giveUp:
+			s.t.Fatalf("the head still has %s bytes after %v", m[1], deadline)
+		}
+	}
+}
+
+var headGauge = regexp.MustCompile(`(?m)^trailward_store_head_bytes (\S+)$`)
+
+// leastShare is how much of what a second of CPU time is worth must be left when
+// ten times as much comes.
+const leastShare = 0.7
+
+// TestNoCollapse offers what a server takes easily and ten times as much in turns,
+// and compares what it takes for each second of its CPU time: what it spends on
+// refusals and on having too much under way must not eat up what it has for
+// records. Time itself is not compared: how much of it a server gets is not its own.
+func TestNoCollapse(t *testing.T) {
+	// The batches of a calm turn are more than the head is sealed with, so that all
+	// that becomes of a batch is counted in both, and fewer than it has room for.
+	const connections, calm, each = 200, 4, 16
+	if os.Getenv("FAULT_OVERLOAD") == "" {
+		t.Skip("FAULT_OVERLOAD is not set: a fair comparison takes minutes")
+	}
+	turns := max(4, judge.Scale(t, "FAULT_OVERLOAD", 5000)/(11*each))
+	root := t.TempDir()
+	data := root + "/store"
+	s, ok := serveUnder(t, nil, []string{stateHome(root), "GOMEMLIMIT=320MiB"}, data)
+	if !ok {
+		t.Fatal(s.logged())
+	}
+	j := judge.New(18)
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
+	line := 0
+	offer := func(batches, connections int) (acked, refused int64, cpu time.Duration) {
+		began := s.used()
+		var took, not atomic.Int64
+		next := make(chan int)
+		var senders sync.WaitGroup
+		for w := range connections {
+			senders.Go(func() {
+				for i := range next {
+					o := j.Post(t.Context(), client, s.url, j.IssueLines(fmt.Sprintf("/long/%d", w%4), longLine(18, i, 1<<20)))
+					switch {
+					case o.Acked():
+						took.Add(1)
+					case o.Wrong != nil || o.Err != nil && !gone(o.Err):
+						t.Errorf("a batch: %+v, want it taken or refused with 429 or 503", o)
+					default:
+						not.Add(1)
+					}
+				}
+			})
+		}
+		for range batches {
+			line++
+			next <- line
+		}
+		close(next)
+		senders.Wait()
+		s.drained() // a batch is not done with before it is in a segment
+		return took.Load(), not.Load(), s.used() - began
+	}
+	offer(each, calm) // what a first batch costs once
+	var easily, much, refused int64
+	var easilyCPU, muchCPU time.Duration
+	for range turns {
+		n, no, cpu := offer(each, calm)
+		if no > 0 {
+			t.Errorf("%d of %d batches refused over %d connections, want none", no, each, calm)
+		}
+		easily, easilyCPU = easily+n, easilyCPU+cpu
+		n, no, cpu = offer(10*each, connections)
+		much, muchCPU, refused = much+n, muchCPU+cpu, refused+no
+	}
+	per := func(n int64, cpu time.Duration) float64 { return float64(n) / max(cpu.Seconds(), 0.01) }
+	share := per(much, muchCPU) / per(easily, easilyCPU)
+	t.Logf("%d batches of 1 MiB taken in %v of CPU time; of ten times as many %d in %v and %d refused: %.2f of what a second was worth", easily, easilyCPU, much, muchCPU, refused, share)
+	if much == 0 || refused == 0 {
+		t.Errorf("%d batches taken and %d refused of ten times as much, want some of both", much, refused)
+	}
+	// Each refusal has cost a body of 1 MiB that was read to its end.
+	if share < leastShare {
+		t.Errorf("under ten times as much a second of CPU time takes %.2f of what it takes else, want at least %.2f", share, leastShare)
+	}
+	if err := j.Verdict(readServer(t, s)); err != nil {
+		t.Error(err)
+	}
+	s.stop()
+	verified(t, data, stateHome(root))
+}
+
 // TestNoisyGroup floods one group over a hundred connections. What another sends
 // meanwhile is taken too, and not after all that waits there.
 func TestNoisyGroup(t *testing.T) {
@@ -177,6 +307,10 @@ func TestNoisyGroup(t *testing.T) {
 		}
 	}
 	t.Logf("%d batches alone in %v; beside %d batches of a flood in %v, %d refused", n, took, flooded.Load(), time.Since(beside), refused)
+	// Alone all were taken at the first try; the flood may cost a tenth of that.
+	if refused > n/10 {
+		t.Errorf("%d refusals of %d batches beside a flood, want at most a tenth", refused, n)
+	}
 	// In one line for all, a batch comes after the hundred of the flood.
 	if each := flooded.Load() / int64(n); each > 60 {
 		t.Errorf("%d batches of the flood were stored for one beside it, want about as many as are stored at once", each)

@@ -22,7 +22,8 @@ func frameBody(body []byte, kind trailward.Kind, maxRecords, maxLine int) ([]tra
 	if err != nil {
 		return nil, err
 	}
-	var out []trailward.Framed
+	// Mostly a line is a record.
+	out := make([]trailward.Framed, 0, min(bytes.Count(body, []byte{'\n'})+1, maxRecords))
 	arena := make([]byte, 0, len(body))
 	for {
 		f, err := in.Next()

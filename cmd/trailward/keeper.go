@@ -65,34 +65,29 @@ func (l *local) Settings(context.Context) ([]keep.Setting, error) {
 	list := l.store.GroupSettings()
 	out := make([]keep.Setting, len(list))
 	for i, g := range list {
-		out[i] = keep.Setting{Group: g.Group, Retention: formatRetention(g.Retention), Default: g.Default}
-		if g.Hold != nil {
-			out[i].Hold = &keep.Hold{Reason: g.Hold.Reason, Since: time.Unix(0, g.Hold.Since).UTC()}
-		}
+		out[i] = settingOf(g)
 	}
 	return out, nil
 }
 
-// setting is what holds for one group.
-func (l *local) setting(ctx context.Context, group string) (keep.Setting, error) {
-	list, err := l.Settings(ctx)
-	for _, s := range list {
-		if s.Group == group {
-			return s, nil
-		}
+// settingOf is what holds for a group, as people see it.
+func settingOf(g store.GroupSetting) keep.Setting {
+	s := keep.Setting{Group: g.Group, Retention: formatRetention(g.Retention), Default: g.Default}
+	if g.Hold != nil {
+		s.Hold = &keep.Hold{Reason: g.Hold.Reason, Since: time.Unix(0, g.Hold.Since).UTC()}
 	}
-	return keep.Setting{Group: group, Retention: formatRetention(store.DefaultRetention), Default: true}, err
+	return s
 }
 
 // change makes a change of a group's settings and returns what holds then.
-func (l *local) change(ctx context.Context, group string, change func() error) (keep.Setting, error) {
+func (l *local) change(group string, change func() error) (keep.Setting, error) {
 	if err := store.CheckName("group", group); err != nil {
 		return keep.Setting{}, &api.UserError{Message: err.Error()}
 	}
 	if err := change(); err != nil {
 		return keep.Setting{}, keepError(err)
 	}
-	return l.setting(ctx, group)
+	return settingOf(l.store.GroupSetting(group)), nil
 }
 
 // keepError is apiError for commands, which show the error itself: only what the
@@ -109,7 +104,7 @@ func (l *local) SetRetention(ctx context.Context, group, retention string) (keep
 	if err != nil {
 		return keep.Setting{}, &api.UserError{Message: err.Error()}
 	}
-	return l.change(ctx, group, func() error { return l.store.SetRetention(group, d) })
+	return l.change(group, func() error { return l.store.SetRetention(group, d) })
 }
 
 func (l *local) SetHold(ctx context.Context, group, reason string) (keep.Setting, error) {
@@ -119,11 +114,11 @@ func (l *local) SetHold(ctx context.Context, group, reason string) (keep.Setting
 	case len(reason) > store.MaxReason || !utf8.ValidString(reason):
 		return keep.Setting{}, &api.UserError{Message: fmt.Sprintf("the reason must be at most %d bytes of UTF-8", store.MaxReason)}
 	}
-	return l.change(ctx, group, func() error { return l.store.SetHold(group, reason) })
+	return l.change(group, func() error { return l.store.SetHold(group, reason) })
 }
 
 func (l *local) ReleaseHold(ctx context.Context, group string) (keep.Setting, error) {
-	return l.change(ctx, group, func() error { return l.store.ReleaseHold(group) })
+	return l.change(group, func() error { return l.store.ReleaseHold(group) })
 }
 
 func (l *local) Expire(context.Context) (keep.Expiry, error) {

@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
+	"runtime"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"trailward"
 	"trailward/api"
@@ -40,8 +42,9 @@ const (
 type local struct {
 	loc       location
 	store     *store.Store
-	remembers bool      // the ledger's checkpoint, at the end
-	preparers sync.Pool // of *intake.Preparer
+	remembers bool                // the ledger's checkpoint, at the end
+	preparers sync.Pool           // of *intake.Preparer
+	storing   *semaphore.Weighted // bytes of the batches that are being stored
 	// tails is where stored records go to live tails. A server sets it before
 	// the first record comes; nil: there are none.
 	tails *live.Hub
@@ -79,7 +82,7 @@ func openLocal(ctx context.Context, loc location, create bool, log *slog.Logger)
 	if err != nil {
 		return nil, err
 	}
-	l := &local{loc: loc, keys: keys}
+	l := &local{loc: loc, keys: keys, storing: semaphore.NewWeighted(storingBytes())}
 	room := memoryBudget()
 	st, replayed, err := store.Open(ctx, store.Options{
 		Dir: loc.data, Provider: keys, Format: recordFormat(), Logger: log, Version: buildVersion(), Seen: l.seen(log),
@@ -166,15 +169,31 @@ func recordFormat() store.Format {
 	}
 }
 
+// storingBytes is how many bytes of records of batches are being stored at once,
+// a batch of more all the same. While it is, a batch of short lines takes five
+// times its size; more at once than there are processors is no faster for large ones.
+func storingBytes() int64 { return int64(max(2, runtime.GOMAXPROCS(0))) * (8 << 20) }
+
 // IngestBatch stores one batch; nil means that it is durable.
 func (l *local) IngestBatch(ctx context.Context, r api.IngestRequest) (api.IngestResult, error) {
+	size := 0
+	for i := range r.Records {
+		size += len(r.Records[i].Raw)
+	}
+	weight := min(int64(size), storingBytes())
+	if err := l.storing.Acquire(ctx, weight); err != nil {
+		return api.IngestResult{}, err
+	}
+	defer l.storing.Release(weight)
 	p := l.preparers.Get().(*intake.Preparer)
 	defer l.preparers.Put(p)
 	arrival := time.Now()
 	batch := &store.Batch{Group: r.Group, ID: r.BatchID, Principal: r.Principal, Stream: r.Stream, Body: r.BodyHash, Records: make([]trailward.Record, len(r.Records))}
+	batch.Taken = store.NewTakenList(len(r.Records), size)
 	damaged := map[string]int64{}
 	for i := range r.Records {
-		rec, _, reason := prepare(p, r.Records[i], r.Kind, r.Group, r.Stream, arrival)
+		rec, t, reason := prepare(p, r.Records[i], r.Kind, r.Group, r.Stream, arrival)
+		batch.Taken.Add(t)
 		if reason != "" {
 			damaged[reason]++
 		}
@@ -261,7 +280,7 @@ func (l *local) Query(ctx context.Context, r query.Request) (query.Rows, error) 
 
 // Cat calls fn with the records of a group, or of one stream of it.
 func (l *local) Cat(ctx context.Context, group, stream string, fn func(raw []byte) error) error {
-	if !slices.Contains(l.store.Groups(), group) {
+	if !l.store.HasGroup(group) {
 		return fmt.Errorf("%w: no group is named %s: `trailward groups` lists them", api.ErrNotFound, group)
 	}
 	n := 0

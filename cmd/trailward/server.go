@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -12,6 +13,11 @@ import (
 	"trailward/api/live"
 	"trailward/auth"
 )
+
+// serverGCPercent is how much garbage a server lets lie about, in percent of what
+// it uses, before it collects: what a batch takes is much and short-lived. GOGC
+// says otherwise.
+const serverGCPercent = 50
 
 type serverCmd struct {
 	dataFlags `embed:""`
@@ -41,6 +47,9 @@ func (c *serverCmd) Run(a *app) error {
 	// Before the store is opened: a refusal must cost nothing and leave nothing behind.
 	if err := cfg.Validate(); err != nil {
 		return usageError{err}
+	}
+	if a.getenv("GOGC") == "" {
+		debug.SetGCPercent(serverGCPercent)
 	}
 	loc := c.locate(a.getenv)
 	if err := c.checkKeyPlace(loc); err != nil {

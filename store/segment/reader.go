@@ -2,11 +2,13 @@ package segment
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"runtime"
 	"slices"
 	"strings"
@@ -54,9 +56,10 @@ type Reader struct {
 
 	held atomic.Int64 // bytes of shapes and keyRows
 
-	keysOnce sync.Once
-	keyRows  map[uint64][]int64
-	keyErr   error
+	keysAsked atomic.Int64 // see manyKeys
+	keysOnce  sync.Once
+	keyRows   []keyRow
+	keyErr    error
 }
 
 // Open reads the meta data of the segment of size bytes in r.
@@ -413,14 +416,10 @@ func (s *Reader) Same(t shape.Taken, same func(raw []byte) bool) (key, content b
 	if !s.keys.has(h) {
 		return false, false, nil
 	}
-	s.keysOnce.Do(func() {
-		s.keyRows, s.keyErr = s.loadKeys()
-		s.held.Add(64 * int64(len(s.keyRows)))
-	})
-	if s.keyErr != nil {
-		return false, false, s.keyErr
+	rows, err := s.keyed(h, holes, t.Values)
+	if err != nil {
+		return false, false, err
 	}
-	rows := s.keyRows[h]
 	if len(rows) == 0 {
 		return false, false, nil
 	}
@@ -429,6 +428,76 @@ func (s *Reader) Same(t shape.Taken, same func(raw []byte) bool) (key, content b
 		return nil
 	})
 	return true, content, err
+}
+
+// manyKeys is how many keys are looked for in single pages before all keys of
+// the segment are read: the filter errs now and then, and a record that comes
+// again mostly does not come alone.
+const manyKeys = 128
+
+// keyed returns the rows whose natural key has the hash h and the given parts.
+func (s *Reader) keyed(h uint64, holes []int32, values [][]byte) ([]int64, error) {
+	if s.keysAsked.Add(1) <= manyKeys {
+		rows, ok, err := s.keyedByPage(h, values[holes[0]])
+		if ok || err != nil {
+			return rows, err
+		}
+	}
+	s.keysOnce.Do(func() {
+		s.keyRows, s.keyErr = s.loadKeys()
+		s.held.Add(int64(unsafe.Sizeof(keyRow{})) * int64(len(s.keyRows)))
+	})
+	if s.keyErr != nil {
+		return nil, s.keyErr
+	}
+	at, _ := slices.BinarySearchFunc(s.keyRows, h, func(k keyRow, h uint64) int { return cmp.Compare(k.hash, h) })
+	var rows []int64
+	for ; at < len(s.keyRows) && s.keyRows[at].hash == h; at++ {
+		rows = append(rows, s.keyRows[at].row)
+	}
+	return rows, nil
+}
+
+// keyedByPage is keyed by way of the blocks that can have the key's first part;
+// ok is false where these are not few.
+func (s *Reader) keyedByPage(h uint64, first []byte) (rows []int64, ok bool, err error) {
+	path := s.Meta.KeyPaths[0]
+	f := s.field(path)
+	if f == nil {
+		return nil, true, nil
+	}
+	at, err := s.placesOfValues(f, []string{string(first)})
+	if err != nil || at.blocks == nil || at.count() > 2 {
+		return nil, false, err
+	}
+	var found []int64
+	for g, w := range at.blocks {
+		for ; w != 0; w &= w - 1 {
+			c, err := s.Block(path, g*blocksInGroup+bits.TrailingZeros64(w))
+			if err != nil {
+				return nil, false, err
+			}
+			c.equal(0, c.n, Test{Op: Equal, Values: []string{string(first)}}, func(row int) { found = append(found, int64(row)) })
+		}
+	}
+	if len(found) == 0 {
+		return nil, true, nil
+	}
+	slices.Sort(found)
+	picked, err := s.Pick(s.Meta.KeyPaths, found)
+	if err != nil {
+		return nil, false, err
+	}
+	parts := make([][]byte, len(picked))
+	for i, row := range found {
+		for k, p := range picked {
+			parts[k], _ = p.Value(i, make([]byte, 0, room))
+		}
+		if hashKey(parts) == h {
+			rows = append(rows, row)
+		}
+	}
+	return rows, true, nil
 }
 
 // Streams returns the names of the streams that occur.
@@ -453,8 +522,16 @@ func (s *Reader) Streams() ([]string, error) {
 	return out, nil
 }
 
-func (s *Reader) loadKeys() (map[uint64][]int64, error) {
-	out := make(map[uint64][]int64, s.Meta.Rows)
+// keyRow is the hash of a record's natural key, and its row.
+type keyRow struct {
+	hash uint64
+	row  int64
+}
+
+// loadKeys returns the keys by hash, those of one hash by row. Very many segments
+// may have theirs in memory at once, so that they are kept as a list and no map.
+func (s *Reader) loadKeys() ([]keyRow, error) {
+	out := make([]keyRow, 0, s.Meta.Rows)
 	var cols []*chunk
 	for g := range s.Meta.Groups {
 		cols = cols[:0]
@@ -471,11 +548,11 @@ func (s *Reader) loadKeys() (map[uint64][]int64, error) {
 				parts[k] = c.value(int(i), nil)
 			}
 			if parts[0] != nil {
-				h := hashKey(parts)
-				out[h] = append(out[h], s.base[g]+i)
+				out = append(out, keyRow{hashKey(parts), s.base[g] + i})
 			}
 		}
 	}
+	slices.SortFunc(out, func(a, b keyRow) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.row, b.row)) })
 	return out, nil
 }
 

@@ -437,3 +437,42 @@ func BenchmarkAuditSegment(b *testing.B) {
 type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// Keys are found in single pages at first and by a list of all keys later, with
+// the same result.
+func TestSameInALargeSegment(t *testing.T) {
+	rnd := rand.New(rand.NewSource(3))
+	var recs []in
+	id := func() string {
+		var b [16]byte
+		rnd.Read(b[:])
+		return string(appendUUIDText(nil, b[:]))
+	}
+	for i := range 10 * blockRows {
+		recs = append(recs, in{int64(i), fmt.Sprintf(`{"id":%q,"stage":%q,"v":%d}`, id(), []string{"x", "y"}[i%2], i), nil})
+	}
+	r := write(t, build(t, trailward.KindK8sAudit, []string{"id", "stage"}, recs), Options{})
+	tk := shape.NewTaker(nil)
+	ask := func(raw string, key, content bool) {
+		t.Helper()
+		taken, _ := tk.JSON([]byte(raw), shape.Full)
+		k, c, err := r.Same(taken, func(have []byte) bool { return string(have) == raw })
+		if err != nil || k != key || c != content {
+			t.Fatalf("Same(%s) = %v, %v, %v, want %v, %v", raw, k, c, err, key, content)
+		}
+	}
+	for i := range 3 * manyKeys {
+		if i == manyKeys/2 && r.keyRows != nil {
+			t.Error("all keys were read for a few")
+		}
+		raw := recs[rnd.Intn(len(recs))].raw
+		ask(raw, true, true)
+		ask(strings.Replace(raw, `"v":`, `"v":1`, 1), true, false)
+		other := strings.NewReplacer(`"stage":"x"`, `"stage":"y"`, `"stage":"y"`, `"stage":"x"`).Replace(raw)
+		ask(other, false, false)
+		ask(fmt.Sprintf(`{"id":%q,"stage":"x"}`, id()), false, false)
+	}
+	if r.keyRows == nil {
+		t.Error("the keys of many were sought page by page")
+	}
+}
