@@ -81,6 +81,7 @@ func (r *rewriter) call(n node, s *scope, loc int) (operand, error) {
 		}
 	}
 	if f.agg {
+		r.gathering++
 		if flt := obj(n, "filter"); flt != nil {
 			e, err := r.expr(flt, s, loc)
 			if err != nil {

@@ -19,7 +19,7 @@ import (
 //   - DECIMAL without digits becomes DECIMAL(38, 0), which Trino means by it;
 //   - a name that is given without AS and that DuckDB's parser has as a keyword
 //     (count(*) names, eventname type) is put into quotes;
-//   - the database default is put into quotes;
+//   - the database default, and the name at, are put into quotes;
 //   - first_value(x) IGNORE NULLS OVER becomes first_value(x IGNORE NULLS) OVER.
 //
 // Nothing that is refused later depends on this pass: the guard judges the
@@ -263,6 +263,8 @@ func rewriteTokens(t string, toks []token) []edit {
 			out = append(out, edit{k.start, k.end, quoteIdent(t[k.start:k.end])})
 		case is(i, "default") && punct(i+1, '.'):
 			out = append(out, edit{k.start, k.end, quoteIdent("default")})
+		case is(i, "at") && !(is(i+1, "time") && is(i+2, "zone")):
+			out = append(out, edit{k.start, k.end, quoteIdent(t[k.start:k.end])})
 		case is(i, "decimal") && !punct(i+1, '(') && (is(i-1, "as") || punct(i+1, ',') || punct(i+1, ')')) && !punct(i-1, '.'):
 			out = append(out, edit{k.start, k.end, "decimal(38, 0)"})
 		case is(i, "listagg", "string_agg", "array_agg") && punct(i+1, '('):

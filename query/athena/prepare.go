@@ -61,7 +61,8 @@ type Query struct {
 	fields  map[trailward.Kind]*fieldSet // those asked for, which do not change
 	// preds are what is known of the records of each scan.
 	preds       [][]plan.Predicate
-	conditional bool // something chooses among the records
+	narrowed    []bool // of each scan: see scan.narrowed
+	conditional bool   // something chooses among the records
 }
 
 // Prepare checks the text and finds its tables and their fields. A fault in
@@ -108,7 +109,8 @@ func Prepare(text string, opts Options) (*Query, error) {
 		return nil, err
 	}
 	for _, s := range r.scans {
-		q.scans = append(q.scans, Scan{Kind: s.kind, Fields: s.fieldRefs(), Counted: s.counted})
+		q.scans = append(q.scans, Scan{Kind: s.kind, Fields: s.fieldRefs(), Counted: s.counted && !s.narrowed})
+		q.narrowed = append(q.narrowed, s.narrowed)
 		q.preds = append(q.preds, s.preds)
 	}
 	for _, c := range cols {
@@ -145,7 +147,7 @@ func (q *Query) rewrite(root node, types []map[string]plan.Type) (*rewriter, []o
 	}
 	fields := q.fields
 	r := &rewriter{
-		src: q.src, serialize: q.opts.Serialize, own: q.opts.Tables, now: q.opts.Now, types: types, matched: q.opts.Matched,
+		src: q.src, serialize: q.opts.Serialize, own: q.opts.Tables, now: q.opts.Now, types: types, matched: q.opts.Matched, narrowed: q.narrowed,
 		fields: func(k trailward.Kind) *fieldSet {
 			if s, ok := fields[k]; ok {
 				return s

@@ -24,6 +24,9 @@ type rewriter struct {
 	matched   string   // the function that counts records, see Options
 	later     []func() // what is done when all columns that are used are known
 	derived   int      // relations that were given a name
+	gathering int      // aggregates and window functions that were met
+	moved     int      // nodes of conditions that were moved down, see maxMoved
+	narrowed  []bool   // by scan, in the second pass: see scan.narrowed
 	copied    int      // nodes that were copied, see maxCopied
 }
 
@@ -62,9 +65,9 @@ func (r *rewriter) ctes(n node, s *scope, loc int) error {
 			return err
 		}
 		if s.ctes == nil {
-			s.ctes = map[string][]outCol{}
+			s.ctes = map[string]*with{}
 		}
-		s.ctes[strings.ToLower(name)] = cols
+		s.ctes[strings.ToLower(name)] = &with{cols: cols}
 	}
 	return nil
 }
@@ -93,6 +96,7 @@ func (r *rewriter) setOperation(n node, s *scope, loc int) ([]outCol, error) {
 	if len(left) != len(right) {
 		return nil, r.fault(loc, "%s of %d and %d columns", str(n, "setop_type"), len(left), len(right))
 	}
+	joinOrigins(left, right)
 	for i := range left {
 		if left[i].typ.kind != right[i].typ.kind {
 			left[i].typ = typ{}
@@ -104,6 +108,9 @@ func (r *rewriter) setOperation(n node, s *scope, loc int) ([]outCol, error) {
 	in := &scope{aliases: map[string]operand{}}
 	for _, c := range left {
 		in.aliases[strings.ToLower(c.name)] = operand{typ: c.typ}
+	}
+	if cutOff(n) {
+		forgetOrigins(left)
 	}
 	return left, r.modifiers(n, in, loc)
 }
@@ -120,6 +127,7 @@ func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
 	}
 	s.whole = r.groupedWhole(nodes(n, "group_expressions"), items, s)
 	s.aliases = map[string]operand{}
+	gathering := r.gathering
 	out := make([]outCol, 0, len(items))
 	selected := make([]any, 0, len(items))
 	for i, item := range items {
@@ -138,7 +146,7 @@ func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
 		item["alias"] = "" // it may have become an argument of what it is now
 		e.node["alias"] = name
 		selected = append(selected, e.node)
-		out = append(out, outCol{name, e.typ})
+		out = append(out, outCol{name: name, typ: e.typ, from: []origin{{e.node, s}}})
 		if explicit || e.label != "" {
 			if _, have := s.aliases[strings.ToLower(name)]; !have {
 				s.aliases[strings.ToLower(name)] = operand{node: e.node, typ: e.typ}
@@ -160,7 +168,7 @@ func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
 			}
 			n[k] = e.node
 			if k == "where_clause" {
-				r.narrow(e.node, s)
+				r.narrow(e.node, s, s.rels)
 			}
 		}
 	}
@@ -170,6 +178,9 @@ func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
 	}
 	n["group_expressions"] = groups
 	s.grouping = false
+	if r.gathering > gathering || len(groups) > 0 || n["having"] != nil || n["qualify"] != nil || n["sample"] != nil || cutOff(n) {
+		forgetOrigins(out)
+	}
 	if err := r.modifiers(n, s, loc); err != nil {
 		return nil, err
 	}
@@ -320,7 +331,7 @@ func (r *rewriter) from(n node, s *scope, loc int) (node, error) {
 				}
 				items[j] = e.node
 				if i == 0 {
-					cols = append(cols, outCol{"col" + itoa(j), e.typ})
+					cols = append(cols, outCol{name: "col" + itoa(j), typ: e.typ})
 				}
 			}
 		}
@@ -357,15 +368,16 @@ func (r *rewriter) add(n node, rel *relation, s *scope, loc int) error {
 func (r *rewriter) baseTable(n node, s *scope, loc int) (node, error) {
 	catalog, schema, name := str(n, "catalog_name"), str(n, "schema_name"), str(n, "table_name")
 	if catalog == "" && schema == "" {
-		if cols, ok := s.cte(name); ok {
-			cols, err := r.rename(cols, strs(n, "column_name_alias"), name, loc)
+		if w, ok := s.cte(name); ok {
+			w.refs++
+			cols, err := r.rename(w.cols, strs(n, "column_name_alias"), name, loc)
 			if err != nil {
 				return nil, err
 			}
 			if str(n, "alias") == "" {
 				n["alias"] = name
 			}
-			return n, r.add(n, &relation{cols: cols}, s, loc)
+			return n, r.add(n, &relation{cols: cols, with: w}, s, loc)
 		}
 	}
 	kind, ok, hint := tableKind(r.own, schema, name)
@@ -420,6 +432,14 @@ func (r *rewriter) join(n node, s *scope, loc int) (node, error) {
 			return nil, err
 		}
 		n["condition"] = e.node
+		switch str(n, "join_type") { // a row that an outer join keeps is kept whatever the condition says
+		case "INNER":
+			r.narrow(e.node, s, s.rels[start:])
+		case "LEFT":
+			r.narrow(e.node, s, s.rels[mid:])
+		case "RIGHT":
+			r.narrow(e.node, s, s.rels[start:mid])
+		}
 	}
 	return n, nil
 }
@@ -537,7 +557,7 @@ func (r *rewriter) unnest(n node, s *scope, loc int) (node, error) {
 				return nil, err
 			}
 			items = append(items, callNode("map_keys", e.node), callNode("map_values", again))
-			cols = append(cols, outCol{"key", typ{kind: kText}}, outCol{"value", e.typ.element()})
+			cols = append(cols, outCol{name: "key", typ: typ{kind: kText}}, outCol{name: "value", typ: e.typ.element()})
 			continue
 		}
 		l, err := r.asList(e, loc)
@@ -545,7 +565,7 @@ func (r *rewriter) unnest(n node, s *scope, loc int) (node, error) {
 			return nil, err
 		}
 		items = append(items, l.node)
-		cols = append(cols, outCol{"unnest" + itoa(len(cols)), l.typ.element()})
+		cols = append(cols, outCol{name: "unnest" + itoa(len(cols)), typ: l.typ.element()})
 	}
 	want := len(names)
 	if ordinality {
@@ -572,12 +592,12 @@ func (r *rewriter) unnest(n node, s *scope, loc int) (node, error) {
 			return nil, err
 		}
 		items = append(items, numbers)
-		cols = append(cols, outCol{"ordinality", typ{kind: kInt}})
+		cols = append(cols, outCol{name: "ordinality", typ: typ{kind: kInt}})
 	}
 	if len(items) == 1 {
 		obj(n, "function")["children"] = []any{items[0]}
 		if ordinality {
-			cols = append(cols, outCol{"ordinality", typ{kind: kInt}})
+			cols = append(cols, outCol{name: "ordinality", typ: typ{kind: kInt}})
 		} else {
 			cols[0].name = "unnest"
 		}
@@ -620,7 +640,7 @@ func (r *rewriter) unnestRows(n node, array node, elem typ, names []string, ordi
 		}
 		e.node["alias"] = name
 		sel = append(sel, e.node)
-		cols = append(cols, outCol{name, e.typ})
+		cols = append(cols, outCol{name: name, typ: e.typ})
 	}
 	return r.lateral(n, sel, inner, cols, nil, s, loc)
 }
