@@ -20,7 +20,9 @@ func TestErrors(t *testing.T) {
 	}{
 		{"unknown command", "fileds a", 1, 1, `unknown command "fileds"; did you mean fields?`},
 		{"unknown command far from all", "xyzzy a", 1, 1, "expected a command"},
-		{"known command", "fields a\n| estimate", 2, 3, "command estimate is known but not yet supported"},
+		{"estimate is last", "estimate | fields a", 1, 12, "fields after estimate; estimate is the last command"},
+		{"relevantfields without where", "relevantfields a, b", 1, 20, "unexpected end of query in relevantfields; expected fields and where"},
+		{"relevantfields of nothing known", "relevantfields where a > 1", 1, 1, "relevantfields does not know the fields of the records here; name them"},
 		{"unknown function", "fields a | filter ispresnt(a)", 1, 19, "unknown function ispresnt; did you mean isPresent?"},
 		{"function of another name", "fields frobnicate(a)", 1, 8, "expected a function"},
 		{"rate without a period", "stats rate(a, 5) by bin(5m)", 1, 15, "interval of rate is no period"},

@@ -6,14 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// Commands that this package compiles, and those of the language that it
-// knows only by name: the two get different errors.
-var (
-	commands = []string{"accum", "addtotals", "anomaly", "appendcols", "autoregress", "cidrlookup", "count_frequent", "countFrequent", "dedup", "diff", "display", "expand", "fields",
-		"filldown", "fillmissing", "filter", "filterIndex", "head", "join", "json", "limit", "logcompare", "lookup", "outlier", "parse", "pattern", "sessionize", "sort", "stats", "tail",
-		"unmask", "unnest", "where"}
-	known = []string{"estimate", "relevantfields"}
-)
+// commands are those that this package compiles.
+var commands = []string{"accum", "addtotals", "anomaly", "appendcols", "autoregress", "cidrlookup", "count_frequent", "countFrequent", "dedup", "diff", "display", "estimate", "expand", "fields",
+	"filldown", "fillmissing", "filter", "filterIndex", "head", "join", "json", "limit", "logcompare", "lookup", "outlier", "parse", "pattern", "relevantfields", "sessionize", "sort", "stats", "tail",
+	"unmask", "unnest", "where"}
 
 // parseQuery reads the commands of a query.
 func parseQuery(text string) ([]*command, error) {
@@ -151,10 +147,7 @@ func (p *parser) command() (*command, error) {
 			err = p.stats(c)
 			break
 		}
-		if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, c.name) }); i >= 0 {
-			return nil, errAt(p.src, c.start, "", "command %s is known but not yet supported", known[i])
-		}
-		return nil, errAt(p.src, c.start, suggest(back.tok.text, append(slices.Clone(commands), known...), "expected a command such as fields, filter or stats"),
+		return nil, errAt(p.src, c.start, suggest(back.tok.text, commands, "expected a command such as fields, filter or stats"),
 			"unknown command %s", shorten(back.tok.text))
 	}
 	return c, err
