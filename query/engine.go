@@ -104,6 +104,9 @@ type task struct {
 	// statement makes the SQL over the scan. Without columns the statement's
 	// own are shown.
 	statement func(ctx context.Context, s *scan) (sql string, out []Column, err error)
+	// fault, if set, makes of what DuckDB said about the statement what the asker
+	// can do something about.
+	fault func(err error) error
 }
 
 // run takes a snapshot and a session, and gives them back when the rows are
@@ -154,6 +157,9 @@ func (e *Engine) run(ctx context.Context, t task) (_ Rows, err error) {
 	}
 	in, err := session.Query(ctx, sql)
 	if err != nil {
+		if t.fault != nil {
+			err = t.fault(err)
+		}
 		return nil, err
 	}
 	if out == nil {

@@ -3,6 +3,7 @@ package athena
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,10 +25,12 @@ type rewriter struct {
 	matched   string   // the function that counts records, see Options
 	later     []func() // what is done when all columns that are used are known
 	derived   int      // relations that were given a name
-	gathering int      // aggregates and window functions that were met
-	moved     int      // nodes of conditions that were moved down, see maxMoved
-	narrowed  []bool   // by scan, in the second pass: see scan.narrowed
-	copied    int      // nodes that were copied, see maxCopied
+	made      []made   // calls and what they became
+	selects   []grouped
+	gathering int    // aggregates and window functions that were met
+	moved     int    // nodes of conditions that were moved down, see maxMoved
+	narrowed  []bool // by scan, in the second pass: see scan.narrowed
+	copied    int    // nodes that were copied, see maxCopied
 }
 
 func (r *rewriter) fault(loc int, format string, args ...any) error {
@@ -40,8 +43,11 @@ func (r *rewriter) query(n node, outer *scope, loc int) ([]outCol, error) {
 	if err := r.ctes(n, s, loc); err != nil {
 		return nil, err
 	}
-	if str(n, "type") == "SET_OPERATION_NODE" {
+	switch str(n, "type") {
+	case "SET_OPERATION_NODE":
 		return r.setOperation(n, s, loc)
+	case "RECURSIVE_CTE_NODE":
+		return nil, r.fault(loc, "WITH RECURSIVE is only supported for an entry of its own")
 	}
 	return r.selectNode(n, s, loc)
 }
@@ -57,11 +63,14 @@ func (r *rewriter) ctes(n node, s *scope, loc int) error {
 		if _, twice := s.ctes[strings.ToLower(name)]; twice {
 			return r.fault(loc, "WITH name %q is used twice", name)
 		}
-		cols, err := r.query(obj(obj(val, "query"), "node"), &scope{outer: s}, loc)
-		if err != nil {
-			return err
+		var cols []outCol
+		var err error
+		if q := obj(obj(val, "query"), "node"); str(q, "type") == "RECURSIVE_CTE_NODE" {
+			cols, err = r.recursive(q, name, strs(val, "aliases"), s, loc)
+		} else if cols, err = r.query(q, &scope{outer: s}, loc); err == nil {
+			cols, err = r.rename(cols, strs(val, "aliases"), name, loc)
 		}
-		if cols, err = r.rename(cols, strs(val, "aliases"), name, loc); err != nil {
+		if err != nil {
 			return err
 		}
 		if s.ctes == nil {
@@ -70,6 +79,28 @@ func (r *rewriter) ctes(n node, s *scope, loc int) error {
 		s.ctes[strings.ToLower(name)] = &with{cols: cols}
 	}
 	return nil
+}
+
+// recursive rewrites an entry of WITH RECURSIVE that refers to itself. How often
+// it does is bounded by the memory and the time of the query.
+func (r *rewriter) recursive(n node, name string, aliases []string, s *scope, loc int) ([]outCol, error) {
+	cols, err := r.query(obj(n, "left"), &scope{outer: s}, loc)
+	if err != nil {
+		return nil, err
+	}
+	if cols, err = r.rename(cols, aliases, name, loc); err != nil {
+		return nil, err
+	}
+	forgetOrigins(cols)
+	in := &scope{outer: s, ctes: map[string]*with{strings.ToLower(name): {cols: cols}}}
+	right, err := r.query(obj(n, "right"), in, loc)
+	if err != nil {
+		return nil, err
+	}
+	if len(right) != len(cols) {
+		return nil, r.fault(loc, "WITH RECURSIVE %s: %d columns, and %d in the part that refers to it", name, len(cols), len(right))
+	}
+	return cols, nil
 }
 
 // rename gives columns the names of a column list.
@@ -183,6 +214,9 @@ func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
 	}
 	if err := r.modifiers(n, s, loc); err != nil {
 		return nil, err
+	}
+	if r.gathering > gathering || len(groups) > 0 {
+		r.selects = append(r.selects, grouped{n, s})
 	}
 	r.countable(n, s)
 	return out, nil
@@ -305,6 +339,9 @@ func (r *relation) starColumns() []starColumn {
 // from rewrites a table reference and adds what it brings to the scope.
 func (r *rewriter) from(n node, s *scope, loc int) (node, error) {
 	loc = location(n, loc)
+	if o := obj(n, "sample"); o != nil {
+		return r.sampled(n, o, s, loc)
+	}
 	switch str(n, "type") {
 	case "EMPTY", "":
 		return n, nil
@@ -342,6 +379,28 @@ func (r *rewriter) from(n node, s *scope, loc int) (node, error) {
 		return r.join(n, s, loc)
 	}
 	return nil, r.fault(loc, "%s in FROM is not supported", str(n, "type"))
+}
+
+// sampled is TABLESAMPLE, of which both methods take each row by itself here.
+func (r *rewriter) sampled(n, sample node, s *scope, loc int) (node, error) {
+	n["sample"] = nil
+	share, err := strconv.ParseFloat(str(obj(sample, "sample_size"), "value"), 64)
+	method := strings.ToUpper(str(sample, "method"))
+	if err != nil || share < 0 || share > 100 || sample["is_percentage"] == true || method != "BERNOULLI" && method != "SYSTEM" || str(sample, "seed") != "-1" && str(sample, "seed") != "" {
+		return nil, r.src.fault(loc, "TABLESAMPLE is not understood", "expected TABLESAMPLE BERNOULLI (p), p being a percentage")
+	}
+	from, err := r.from(n, s, loc)
+	if err != nil {
+		return nil, err
+	}
+	test, err := r.template(`random() * 100 < "@1"`, castNode(textNode(strconv.FormatFloat(share, 'f', -1, 64)), "DOUBLE", false))
+	if err != nil {
+		return nil, err
+	}
+	sel := selectNode(from, test)
+	sel["select_list"] = []any{node{"class": "STAR", "type": "STAR", "alias": "", "query_location": noLocation, "relation_name": "", "exclude_list": []any{}, "replace_list": []any{},
+		"columns": false, "expr": nil, "qualified_exclude_list": []any{}, "rename_list": []any{}}}
+	return subqueryRef(sel, str(from, "alias")), nil
 }
 
 // add puts a relation into the scope, under the alias of its node; a node

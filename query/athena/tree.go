@@ -48,7 +48,11 @@ func syntaxError(src *source, root node) error {
 		msg = "the text cannot be parsed"
 	}
 	if strings.Contains(msg, "Only SELECT statements") {
-		return src.fault(0, "only SELECT and WITH … SELECT can be run", "")
+		hint := ""
+		if f := strings.Fields(src.text); len(f) > 0 && strings.EqualFold(f[0], "EXPLAIN") {
+			hint = "trailward sql --explain tells what a SELECT becomes and reads"
+		}
+		return src.fault(0, "only SELECT and WITH … SELECT can be run", hint)
 	}
 	off := -1
 	if p, err := strconv.Atoi(str(root, "position")); err == nil && p >= 0 {
