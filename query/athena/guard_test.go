@@ -90,7 +90,7 @@ func TestEscapes(t *testing.T) {
 		"PIVOT cloudtrail ON eventname",
 		"SELECT * FROM (SUMMARIZE cloudtrail)",
 		"SELECT * FROM (DESCRIBE cloudtrail)",
-		
+
 		"SELECT * FROM (SHOW ALL TABLES)",
 		"SELECT COLUMNS('.*') FROM cloudtrail",
 		"SELECT COLUMNS(c -> getenv('X') = '') FROM cloudtrail",

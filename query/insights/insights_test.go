@@ -215,6 +215,7 @@ func FuzzCompile(f *testing.F) {
 		"pattern a | diff | anomaly", "SOURCE lg start=-1d end=now | join type=left left=a right=b where a.x=b.y (SOURCE 'g' | fields y)", "appendcols override=true max=3 (stats count(*))",
 		"lookup t-1 a as b, c OUTPUTNEW d as e | cidrlookup n ip AS c OUTPUT x", "addtotals col=true fieldname=s a*", "autoregress a as b p=1-3 | accum c | filldown d *e", "stats count(*) by bin(1h) | fillmissing with 0 for `count(*)`",
 		"outlier action=remove param=1e1 mark=true a b", "sessionize a, b maxspan 1h as s", "json field=a \"b[0].c\" as d", "filter a in (SOURCE 'g' | fields b) | tail 3 | countFrequent a", "SOURCE logGroupTags([{\"key\":\"a\",\"values\":[\"b\"]}]) | stats rate(a, 1m), histogram(b, 3)",
+		"relevantfields a, `b c` where d > 3 | filter @relevanceScore > 0 | estimate", "stats count(*) by a | relevantfields where a = 1",
 		"fields jsonParse(@message).a[0] as j | unnest j into k", "fields case(a, 1, 2), datefloor(@timestamp, 1mo), \"\\\"\\n\"",
 	} {
 		f.Add(s)
