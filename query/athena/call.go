@@ -156,7 +156,20 @@ func argCount(f function) string {
 	return fmt.Sprintf("%d to %d", f.min, f.max)
 }
 
+// elsewhere says how Trino calls what other dialects have.
+var elsewhere = map[string]string{
+	"isnull": "coalesce(a, b)", "nvl": "coalesce(a, b)", "ifnull": "coalesce(a, b)", "getdate": "now()", "sysdate": "now()", "curdate": "current_date", "date_sub": "date_add('day', -1, t)",
+	"datediff": "date_diff('day', a, b)", "dateadd": "date_add('day', 1, t)", "to_char": "date_format(t, '%Y-%m-%d')", "to_date": "date_parse(s, '%Y-%m-%d')", "to_timestamp": "from_unixtime(n) or date_parse(s, format)",
+	"strftime": "date_format(t, '%Y-%m-%d')", "len": "length(s)", "charindex": "strpos(s, part)", "instr": "strpos(s, part)", "group_concat": "listagg(x, ',') WITHIN GROUP (ORDER BY x)", "left": "substr(s, 1, n)",
+	"explode": "CROSS JOIN UNNEST(array) AS t(x)", "get_json_object": "json_extract_scalar(x, '$.key')", "->>": "json_extract_scalar(x, '$.key')", "->": "json_extract(x, '$.key')",
+	"<<": "contains('10.0.0.0/8', CAST(a AS ipaddress))", "<<=": "contains('10.0.0.0/8', CAST(a AS ipaddress))", "cidrmatch": "contains('10.0.0.0/8', CAST(a AS ipaddress))", "median": "approx_percentile(x, 0.5)",
+	"percentile": "approx_percentile(x, 0.5)", "countif": "count_if(condition)", "dayofweek": "day_of_week(t)", "~": "regexp_like(s, 'pattern')",
+}
+
 func nearestHint(name string, all []string) string {
+	if h := elsewhere[name]; h != "" {
+		return "write " + h
+	}
 	if n := nearest(name, all); n != "" {
 		return "did you mean " + n + "?"
 	}

@@ -36,6 +36,9 @@ func (q *Query) Fault(msg string) *plan.Error {
 		}
 		return &plan.Error{Msg: "column \"" + m[1] + "\" is neither in GROUP BY nor inside an aggregate", Hint: "add it to GROUP BY, or write arbitrary(…) if any of its values will do"}
 	}
+	if strings.Contains(msg, "HERE clause cannot contain aggregates") {
+		return &plan.Error{Msg: "WHERE holds an aggregate", Hint: "HAVING, behind GROUP BY, chooses among groups"}
+	}
 	if m := noSuchFunction.FindStringSubmatch(msg); m != nil {
 		for _, c := range q.made {
 			if calls(c.node, m[1]) {
