@@ -80,7 +80,9 @@ func selection(views []view) (sel Selection, nothing bool) {
 // insights makes the task of a question in Logs Insights QL.
 func (e *Engine) insights(req Request, start time.Time, explain bool) (task, error) {
 	q, err := insights.Compile(req.Text, insights.Options{Now: req.Now, Start: req.Start, End: req.End, Lookup: e.opts.Lookup,
-		Fields: func(sc *plan.Scan) ([][]string, error) { return e.fieldsOf(e.viewOf(sc, req.Groups)) }})
+		Fields: func(sc *plan.Scan, about []plan.FieldRef) ([][]string, error) {
+			return e.fieldsOf(e.viewOf(sc, req.Groups), about)
+		}})
 	if err != nil {
 		return task{}, err
 	}
@@ -112,9 +114,10 @@ func (e *Engine) insights(req Request, start time.Time, explain bool) (task, err
 	}, nil
 }
 
-// fieldsOf lists the fields of the records that a view shows, those that stand in
-// the segments with the most records first.
-func (e *Engine) fieldsOf(v view) ([][]string, error) {
+// fieldsOf lists the fields of the records that a view shows: first those of
+// segments that have one of the fields of about, and among these those of the
+// segments with the most records.
+func (e *Engine) fieldsOf(v view, about []plan.FieldRef) ([][]string, error) {
 	sel, nothing := selection([]view{v})
 	if nothing {
 		return nil, nil
@@ -124,17 +127,24 @@ func (e *Engine) fieldsOf(v view) ([][]string, error) {
 		return nil, fmt.Errorf("take a snapshot of the store: %w", err)
 	}
 	defer snap.Close()
-	rows := map[string]int64{}
+	rows, near := map[string]int64{}, map[string]int64{}
 	for _, p := range snap.Parts() {
 		if !v.has(p) || v.kinds != nil && !slices.Contains(v.kinds, p.Kind()) {
 			continue
 		}
-		for _, f := range p.Fields() {
+		fields := p.Fields()
+		has := slices.ContainsFunc(fields, func(f Field) bool {
+			return slices.ContainsFunc(about, func(r plan.FieldRef) bool { return r.Key() == f.Path || strings.HasPrefix(r.Key(), f.Path+".") })
+		})
+		for _, f := range fields {
 			rows[f.Path] += p.Rows()
+			if has {
+				near[f.Path] += p.Rows()
+			}
 		}
 	}
 	paths := slices.SortedFunc(maps.Keys(rows), func(a, b string) int {
-		return cmp.Or(cmp.Compare(rows[b], rows[a]), strings.Compare(a, b))
+		return cmp.Or(cmp.Compare(near[b], near[a]), cmp.Compare(rows[b], rows[a]), strings.Compare(a, b))
 	})
 	out := make([][]string, len(paths))
 	for i, p := range paths {

@@ -20,7 +20,7 @@ func (e *Engine) Check(ctx context.Context, req Request) error {
 	}
 	if req.Language == Insights {
 		_, err := insights.Compile(req.Text, insights.Options{Now: req.Now, Start: req.Start, End: req.End, Lookup: e.opts.Lookup,
-			Fields: func(*plan.Scan) ([][]string, error) { return nil, nil }})
+			Fields: func(*plan.Scan, []plan.FieldRef) ([][]string, error) { return nil, nil }})
 		return err
 	}
 	snap, err := e.opts.Snapshot(Selection{Groups: req.Groups, Start: req.Start, End: req.End})

@@ -16,9 +16,11 @@ func (c *compiler) relevantFields(cmd *command) error {
 	}
 	n := &plan.Relevant{Cond: cond, Telling: len(cmd.items) == 0}
 	asked := map[string]bool{}
+	var about []plan.FieldRef
 	plan.Walk(cond, func(x plan.Expr) {
 		if f, ok := x.(plan.Field); ok {
 			asked[f.Ref.Key()] = true
+			about = append(about, f.Ref)
 		}
 	})
 	switch {
@@ -31,7 +33,7 @@ func (c *compiler) relevantFields(cmd *command) error {
 			n.Fields = append(n.Fields, plan.Named{Name: c.title(it.expr), Expr: e})
 		}
 	case c.scope.open:
-		if err := c.recordFields(cmd, n, asked); err != nil {
+		if err := c.recordFields(cmd, n, about, asked); err != nil {
 			return err
 		}
 	default:
@@ -41,7 +43,7 @@ func (c *compiler) relevantFields(cmd *command) error {
 	}
 	if len(n.Fields) > MaxRelevant {
 		n.Fields = n.Fields[:MaxRelevant]
-		c.notice(cmd.start, "relevantfields looks at the %d fields that most records have; name others to look at them", MaxRelevant)
+		c.notice(cmd.start, "there are more than %d fields, and relevantfields looks at those that most records have; name others to look at them", MaxRelevant)
 	}
 	ids := &n.Cols
 	next := newScope(false, c.scan.ID)
@@ -66,7 +68,7 @@ func (c *compiler) relevantFields(cmd *command) error {
 }
 
 // recordFields adds the fields of the records, and what parse and fields made.
-func (c *compiler) recordFields(cmd *command, n *plan.Relevant, asked map[string]bool) error {
+func (c *compiler) recordFields(cmd *command, n *plan.Relevant, about []plan.FieldRef, asked map[string]bool) error {
 	for _, name := range c.scope.list {
 		if e := c.scope.names[name]; simple(e) && !strings.HasPrefix(name, "@") {
 			if f, ok := e.(plan.Field); !ok || !asked[f.Ref.Key()] {
@@ -80,7 +82,7 @@ func (c *compiler) recordFields(cmd *command, n *plan.Relevant, asked map[string
 		}
 		return nil
 	}
-	fields, err := c.opts.Fields(c.scan)
+	fields, err := c.opts.Fields(c.scan, about)
 	if err != nil {
 		return err
 	}

@@ -46,10 +46,11 @@ type Options struct {
 	// Lookup gives the tables of the lookup commands; nil means that there are
 	// none.
 	Lookup LookupFunc
-	// Fields gives the fields that the records of a scan have, those of most
-	// records first, for relevantfields without a list; nil means that nobody
-	// knows.
-	Fields func(*plan.Scan) ([][]string, error)
+	// Fields gives the fields that the records of a scan have, for relevantfields
+	// without a list: first those of segments that have one of the fields that the
+	// condition is about, and among these those of most records. Nil means that
+	// nobody knows.
+	Fields func(sc *plan.Scan, about []plan.FieldRef) ([][]string, error)
 	// DefaultLimit is the number of rows when the text has no limit command;
 	// 0 means DefaultRows.
 	DefaultLimit int64
