@@ -1,8 +1,10 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -77,11 +79,15 @@ func selection(views []view) (sel Selection, nothing bool) {
 
 // insights makes the task of a question in Logs Insights QL.
 func (e *Engine) insights(req Request, start time.Time, explain bool) (task, error) {
-	q, err := insights.Compile(req.Text, insights.Options{Now: req.Now, Start: req.Start, End: req.End, Lookup: e.opts.Lookup})
+	q, err := insights.Compile(req.Text, insights.Options{Now: req.Now, Start: req.Start, End: req.End, Lookup: e.opts.Lookup,
+		Fields: func(sc *plan.Scan, about []plan.FieldRef) ([][]string, error) {
+			return e.fieldsOf(e.viewOf(sc, req.Groups), about)
+		}})
 	if err != nil {
 		return task{}, err
 	}
-	if !explain {
+	runs := !explain && !q.Estimate
+	if runs {
 		q.Matched, q.Holds = duck.MatchedFunction, true
 	}
 	views := make([]view, len(q.Scans))
@@ -96,6 +102,10 @@ func (e *Engine) insights(req Request, start time.Time, explain bool) (task, err
 			if err != nil {
 				return "", nil, err
 			}
+			if q.Estimate {
+				const column = "estimatedBytesScanned"
+				return fmt.Sprintf("SELECT CAST(%d AS BIGINT) AS %s", s.stats.BytesScanned, column), []Column{{Name: column, Type: plan.Int}}, nil
+			}
 			out := make([]Column, len(st.Columns))
 			for i, c := range st.Columns {
 				out[i] = Column{Name: c.Name, Type: c.Type, Hidden: c.Hidden}
@@ -103,13 +113,52 @@ func (e *Engine) insights(req Request, start time.Time, explain bool) (task, err
 			return st.SQL, out, nil
 		},
 	}
-	if !explain {
+	if runs {
 		t.guards = plan.MessageTexts(q)
 	}
-	if !explain && singles(q) {
+	if runs && singles(q) {
 		t.direct = func(ctx context.Context, s *scan) ([][]any, []Column, bool, error) { return s.direct(ctx, q, views[0]) }
 	}
 	return t, nil
+}
+
+// fieldsOf lists the fields of the records that a view shows: first those of
+// segments that have one of the fields of about, and among these those of the
+// segments with the most records.
+func (e *Engine) fieldsOf(v view, about []plan.FieldRef) ([][]string, error) {
+	sel, nothing := selection([]view{v})
+	if nothing {
+		return nil, nil
+	}
+	snap, err := e.opts.Snapshot(sel)
+	if err != nil {
+		return nil, fmt.Errorf("take a snapshot of the store: %w", err)
+	}
+	defer snap.Close()
+	rows, near := map[string]int64{}, map[string]int64{}
+	for _, p := range snap.Parts() {
+		if !v.has(p) || v.kinds != nil && !slices.Contains(v.kinds, p.Kind()) {
+			continue
+		}
+		fields := p.Fields()
+		has := slices.ContainsFunc(fields, func(f Field) bool {
+			return slices.ContainsFunc(about, func(r plan.FieldRef) bool { return r.Key() == f.Path || strings.HasPrefix(r.Key(), f.Path+".") })
+		})
+		for _, f := range fields {
+			rows[f.Path] += p.Rows()
+			if has {
+				near[f.Path] += p.Rows()
+			}
+		}
+	}
+	paths := slices.SortedFunc(maps.Keys(rows), func(a, b string) int {
+		return cmp.Or(cmp.Compare(near[b], near[a]), cmp.Compare(rows[b], rows[a]), strings.Compare(a, b))
+	})
+	out := make([][]string, len(paths))
+	for i, p := range paths {
+		out[i] = trailward.SplitPath(p)
+	}
+	return out, nil
 }
 
 // timeoutOf bounds a query: a join of records can make more rows than there are
@@ -132,6 +181,9 @@ func (e *Engine) lowerInsights(ctx context.Context, q *plan.Query, views []view,
 	st, err := lower.Lower(q, s.openViews(ctx, q, views), lower.DuckDB)
 	if err == nil && s.explained != nil {
 		s.explained.Prepares = st.Then != nil
+		return st, nil
+	}
+	if err == nil && q.Estimate {
 		return st, nil
 	}
 	for err == nil && st.Then != nil {

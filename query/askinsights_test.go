@@ -55,6 +55,10 @@ func TestInsightsScans(t *testing.T) {
 		{name: "lookup", text: "filter bytes > 0 | lookup hosts address as srcAddr OUTPUT host | fields bytes | sort bytes", want: `{"bytes":"40"}` + "\n" + `{"host":"web","bytes":"500"}`},
 		{name: "lookup in no table", text: "filter bytes > 0 | lookup users id as srcAddr OUTPUT name | stats count(name) as n", want: `{"n":"0"}`, notice: "line 1, column 27: there is no lookup table users"},
 		{name: "cidrlookup", text: "filter bytes > 0 | cidrlookup hosts srcAddr AS address OUTPUT host | stats count(*) as n by host", want: `{"n":"1"}` + "\n" + `{"host":"web","n":"1"}`},
+		{name: "estimate", text: "stats sum(bytes) | estimate", want: `{"estimatedBytesScanned":"400"}`},
+		{name: "estimate of a pattern, which is not looked for", text: "pattern @message | estimate", want: `{"estimatedBytesScanned":"400"}`},
+		{name: "relevantfields finds the fields", text: "filter ispresent(verb) | relevantfields where verb = 'create' | display @fieldName", want: `{"@fieldName":"requestObject"}`},
+		{name: "relevantfields of groups that have none", text: "relevantfields where a > 1", groups: []string{"/none"}, notice: "there are no fields to look at"},
 		{name: "natural order", text: "filter ispresent(user.username) | stats count(*) as n by concat(user.username, '0') as u | fields u | sort u desc | limit 1", want: `{"u":"user-60","n":"14"}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 
 	"trailward/query/athena"
 	"trailward/query/insights"
+	"trailward/query/plan"
 
 	"trailward"
 )
@@ -18,7 +19,8 @@ func (e *Engine) Check(ctx context.Context, req Request) error {
 		req.Now = time.Now()
 	}
 	if req.Language == Insights {
-		_, err := insights.Compile(req.Text, insights.Options{Now: req.Now, Start: req.Start, End: req.End, Lookup: e.opts.Lookup})
+		_, err := insights.Compile(req.Text, insights.Options{Now: req.Now, Start: req.Start, End: req.End, Lookup: e.opts.Lookup,
+			Fields: func(*plan.Scan, []plan.FieldRef) ([][]string, error) { return nil, nil }})
 		return err
 	}
 	snap, err := e.opts.Snapshot(Selection{Groups: req.Groups, Start: req.Start, End: req.End})

@@ -115,6 +115,9 @@ type task struct {
 	// direct, if set, tries to answer without the engine; ok is false when it is
 	// needed after all.
 	direct func(ctx context.Context, s *scan) (values [][]any, out []Column, ok bool, err error)
+	// fault, if set, makes of what DuckDB said about the statement what the asker
+	// can do something about.
+	fault func(err error) error
 }
 
 // run takes a snapshot and a session, and gives them back when the rows are
@@ -178,6 +181,9 @@ func (e *Engine) run(ctx context.Context, t task) (_ Rows, err error) {
 	}
 	in, err := session.Query(ctx, sql)
 	if err != nil {
+		if t.fault != nil {
+			err = t.fault(err)
+		}
 		return nil, err
 	}
 	if out == nil {

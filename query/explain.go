@@ -69,6 +69,9 @@ func ExplainFor(req Request, engine string, opts Options) (*Explanation, error) 
 	if err != nil {
 		return nil, err
 	}
+	if q.Estimate {
+		return nil, &Error{Msg: "estimate is about the segments here: it cannot be said in " + engine + "'s SQL"}
+	}
 	account := opts.AccountID
 	if account == "" {
 		account = DefaultAccountID

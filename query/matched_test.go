@@ -58,7 +58,8 @@ func TestRecordsMatched(t *testing.T) {
 		{lang: SQL, text: "SELECT n FROM json WHERE v = 'x' ORDER BY n DESC LIMIT 3", want: 300},
 		{lang: SQL, text: "SELECT n FROM json WHERE CAST(n AS varchar) LIKE '1%' AND v = 'x' ORDER BY 1 LIMIT 3", want: 33},
 		{lang: SQL, text: `SELECT count(*) FROM json AS j WHERE j."@message" LIKE '% x %' OR n = 1`, want: 303},
-		{lang: SQL, text: "WITH a AS (SELECT n, w FROM json WHERE v = 'x') SELECT w, count(*) FROM a WHERE w = 'w1' GROUP BY w", want: 300},
+		{lang: SQL, text: "WITH a AS (SELECT n, w FROM json WHERE v = 'x') SELECT w, count(*) FROM a WHERE w = 'w1' GROUP BY w", want: 42},
+		{lang: SQL, text: "WITH a AS (SELECT n, w FROM json WHERE v = 'x') SELECT w, count(*) FROM a GROUP BY w HAVING w = 'w1'", want: 300},
 	} {
 		r, err := e.Query(t.Context(), Request{Language: c.lang, Text: c.text, End: c.end})
 		got, err := read(r, err)

@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,6 +53,15 @@ func (e *Engine) sql(req Request, start time.Time, explain bool) (task, error) {
 			}
 			v.none = len(q.Scans()) == 0
 			return ofKinds(parts, q.Kinds()), nil
+		},
+		fault: func(err error) error {
+			var said *duck.Error
+			if errors.As(err, &said) && !said.Internal {
+				if e := q.Fault(said.Msg); e != nil {
+					return e
+				}
+			}
+			return err
 		},
 		statement: func(ctx context.Context, s *scan) (string, []Column, error) {
 			scans := q.Scans()

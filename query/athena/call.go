@@ -1,8 +1,11 @@
 package athena
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"sync"
@@ -81,6 +84,7 @@ func (r *rewriter) call(n node, s *scope, loc int) (operand, error) {
 		}
 	}
 	if f.agg {
+		r.gathering++
 		if flt := obj(n, "filter"); flt != nil {
 			e, err := r.expr(flt, s, loc)
 			if err != nil {
@@ -96,7 +100,50 @@ func (r *rewriter) call(n node, s *scope, loc int) (operand, error) {
 			o["expression"] = e.node
 		}
 	}
-	return f.build(c)
+	if strings.HasPrefix(name, "regexp_") && len(c.args) > 1 {
+		if err := c.pattern(1); err != nil {
+			return operand{}, err
+		}
+	}
+	op, err := f.build(c)
+	r.made = append(r.made, made{name: name, loc: loc, node: op.node})
+	return op, err
+}
+
+// made is a call and what it became, for the engine's errors about it.
+type made struct {
+	name string
+	loc  int
+	node node
+}
+
+// namedGroups finds how Java and Trino begin a named group.
+var namedGroups = regexp.MustCompile(`(\\\\)*(\\\(|\(\?<[A-Za-z])`)
+
+// pattern checks a constant regular expression, and writes its named groups as
+// RE2 does.
+func (c *call) pattern(i int) error {
+	p, ok := constText(c.args[i].node)
+	if !ok {
+		return nil
+	}
+	said := namedGroups.ReplaceAllStringFunc(p, func(m string) string {
+		if n := len(m) - 2; n > 0 && m[n] == '<' {
+			return m[:n] + "P" + m[n:]
+		}
+		return m
+	})
+	if _, err := syntax.Parse(said, syntax.Perl); err != nil {
+		var e *syntax.Error
+		if errors.As(err, &e) {
+			return c.r.src.fault(c.loc, fmt.Sprintf("%s: the regular expression is not understood: %s: %s", c.name, e.Code, e.Expr), "RE2 has no look-around and no back-references")
+		}
+		return c.fault("the regular expression is not understood")
+	}
+	if said != p {
+		c.args[i].node = textNode(said)
+	}
+	return nil
 }
 
 func argCount(f function) string {
@@ -109,7 +156,20 @@ func argCount(f function) string {
 	return fmt.Sprintf("%d to %d", f.min, f.max)
 }
 
+// elsewhere says how Trino calls what other dialects have.
+var elsewhere = map[string]string{
+	"isnull": "coalesce(a, b)", "nvl": "coalesce(a, b)", "ifnull": "coalesce(a, b)", "getdate": "now()", "sysdate": "now()", "curdate": "current_date", "date_sub": "date_add('day', -1, t)",
+	"datediff": "date_diff('day', a, b)", "dateadd": "date_add('day', 1, t)", "to_char": "date_format(t, '%Y-%m-%d')", "to_date": "date_parse(s, '%Y-%m-%d')", "to_timestamp": "from_unixtime(n) or date_parse(s, format)",
+	"strftime": "date_format(t, '%Y-%m-%d')", "len": "length(s)", "charindex": "strpos(s, part)", "instr": "strpos(s, part)", "group_concat": "listagg(x, ',') WITHIN GROUP (ORDER BY x)", "left": "substr(s, 1, n)",
+	"explode": "CROSS JOIN UNNEST(array) AS t(x)", "get_json_object": "json_extract_scalar(x, '$.key')", "->>": "json_extract_scalar(x, '$.key')", "->": "json_extract(x, '$.key')",
+	"<<": "contains('10.0.0.0/8', CAST(a AS ipaddress))", "<<=": "contains('10.0.0.0/8', CAST(a AS ipaddress))", "cidrmatch": "contains('10.0.0.0/8', CAST(a AS ipaddress))", "median": "approx_percentile(x, 0.5)",
+	"percentile": "approx_percentile(x, 0.5)", "countif": "count_if(condition)", "dayofweek": "day_of_week(t)", "~": "regexp_like(s, 'pattern')",
+}
+
 func nearestHint(name string, all []string) string {
+	if h := elsewhere[name]; h != "" {
+		return "write " + h
+	}
 	if n := nearest(name, all); n != "" {
 		return "did you mean " + n + "?"
 	}
@@ -122,6 +182,7 @@ func (r *rewriter) arithmetic(n node, name string, s *scope, loc int) (operand, 
 	if !ok {
 		return operand{}, false, nil
 	}
+	r.made = append(r.made, made{name: name, loc: loc, node: n})
 	args, err := r.operands(nodes(n, "children"), s, loc)
 	if err != nil {
 		return operand{}, false, err
@@ -136,6 +197,11 @@ func (r *rewriter) arithmetic(n node, name string, s *scope, loc int) (operand, 
 			t = commonType(args)
 		}
 	} else if op.number {
+		for _, a := range args {
+			if a.typ.kind == kText && len(args) == 2 && (args[0].typ.numeric() || args[1].typ.numeric()) {
+				return operand{}, false, r.src.fault(loc, "the operands of "+name+" are text and a number", "write CAST(… AS bigint) or CAST(… AS double) around the text")
+			}
+		}
 		t = numberType(args)
 		anyTime := slices.ContainsFunc(args, func(o operand) bool {
 			return o.typ.kind == kTime || o.typ.kind == kDate || o.typ.kind == kInterval

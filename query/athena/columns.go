@@ -95,6 +95,7 @@ var specs = []spec{{
 		requestParameters:json responseElements:json additionalEventData:json requestID eventID resources:json eventType apiVersion readOnly
 		recipientAccountId serviceEventDetails:json sharedEventID vpcEndpointId vpcEndpointAccountId eventCategory managementEvent
 		addendum:json sessionCredentialFromConsole edgeDeviceDetails:json tlsDetails:struct insightDetails:json:+ eventContext:json:+ eventData:json:+ metadata:json:+
+		annotation:+ eventJsonChecksum:+ summary:json:+ timeWindow:json:+
 		userIdentity.type:+ userIdentity.principalId:+ userIdentity.arn:+ userIdentity.accountId:+ userIdentity.accessKeyId:+
 		userIdentity.userName:+ userIdentity.userId:+ userIdentity.invokedBy:+ userIdentity.inScopeOf:json:+ userIdentity.identityProvider:+
 		userIdentity.credentialId:+ userIdentity.onBehalfOf:struct:+ userIdentity.onBehalfOf.userId:+ userIdentity.onBehalfOf.identityStoreArn:+

@@ -459,6 +459,7 @@ func (r *rewriter) window(n node, s *scope, loc int) (operand, error) {
 	if err != nil {
 		return operand{}, err
 	}
+	r.gathering++
 	if w.number {
 		for i := range ops {
 			ops[i] = asNumber(ops[i])

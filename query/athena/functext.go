@@ -33,7 +33,14 @@ var textFunctions = map[string]function{
 	"url_decode": tmpl(1, `url_decode(replace("@1", '+', ' '))`, tText),
 	"normalize":  plain("nfc_normalize", 1, 1, tText),
 	"format":     {min: 1, max: -1, build: format},
-	"concat_ws":  plain("concat_ws", 2, -1, tText),
+	"concat_ws": {min: 2, max: -1, build: func(c *call) (operand, error) {
+		for i := range c.args[1:] {
+			if a := &c.args[i+1]; a.typ.kind == kList {
+				a.node = callNode("array_to_string", a.node, c.args[0].node)
+			}
+		}
+		return operand{node: c.rename("concat_ws"), typ: tText}, nil
+	}},
 
 	"levenshtein_distance": plain("levenshtein", 2, 2, tInt),
 	"hamming_distance":     plain("hamming", 2, 2, tInt),
@@ -214,7 +221,12 @@ func regexpExtract(c *call) (operand, error) {
 	if _, ok := constInt(c.args[2].node); !ok {
 		return operand{}, c.fault("the group must be a constant number")
 	}
+	group, _ := constInt(c.args[2].node)
 	c.args[2].node = castNode(c.args[2].node, "INTEGER", false)
+	// A group that took no part in the match gives '' in DuckDB and null in Trino.
+	if p, ok := constText(c.args[1].node); ok && optionalGroup(p, int(group)) {
+		return c.template(`CASE WHEN regexp_matches("@1", "@2") THEN nullif(regexp_extract("@1", "@2", "@3"), '') END`, tText)
+	}
 	return c.template(`CASE WHEN regexp_matches("@1", "@2") THEN regexp_extract("@1", "@2", "@3") END`, tText)
 }
 
@@ -252,12 +264,18 @@ func regexpReplace(c *call) (operand, error) {
 				return m[1:]
 			case len(m) == 2:
 				return `\` + m[1:]
+			case len(m) > 3: // ${name}
+				if p, ok := constText(c.args[1].node); ok {
+					if g := namedGroup(p, m[2:len(m)-1]); g > 0 && g < 10 {
+						return `\` + itoa(g)
+					}
+				}
 			}
 			bad = m
 			return m
 		})
 		if bad != "" {
-			return operand{}, c.fault("%s in the replacement is not supported; groups are written $1", bad)
+			return operand{}, c.fault("%s in the replacement is no group of the pattern; groups are written $1 or ${name}", bad)
 		}
 		if strings.HasSuffix(with, `\`) && !strings.HasSuffix(with, `\\`) {
 			return operand{}, c.fault("the replacement ends in a backslash")

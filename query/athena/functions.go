@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"unicode/utf8"
 )
 
 // The functions that a query may call. What is not in one of these tables is
@@ -136,6 +137,67 @@ func picks(name string, args int) function {
 	}}
 }
 
+// picksBy is an aggregate that picks the value at the least or greatest of
+// another, or a list of the values at the n of these.
+func picksBy(name string) function {
+	return function{min: 2, max: 3, agg: true, build: func(c *call) (operand, error) {
+		t := c.args[0].typ
+		if len(c.args) == 3 {
+			if i, ok := constInt(c.args[2].node); !ok || i < 1 || i > maxElements {
+				return operand{}, c.fault("the number of values must be a constant from 1 to %d", maxElements)
+			}
+			t = listOf(t)
+		}
+		return operand{node: c.rename(name), typ: t}, nil
+	}}
+}
+
+// typeName is what Trino calls a type.
+func typeName(op operand) string {
+	switch t := op.typ; t.kind {
+	case kNull:
+		return "unknown"
+	case kText, kJSON:
+		if s, ok := constText(op.node); ok {
+			return "varchar(" + itoa(utf8.RuneCountInString(s)) + ")"
+		}
+		return "varchar"
+	case kInt:
+		if _, ok := constInt(op.node); ok {
+			return "integer"
+		}
+		return "bigint"
+	case kFloat:
+		return "double"
+	case kDecimal:
+		return "decimal(38," + itoa(t.scale) + ")"
+	case kBool:
+		return "boolean"
+	case kTime:
+		if t.zoned || t.clock {
+			return "timestamp(3) with time zone"
+		}
+		return "timestamp(3)"
+	case kDate:
+		return "date"
+	case kInterval:
+		return "interval day to second"
+	case kStrict:
+		return "json"
+	case kList:
+		return "array(" + typeName(operand{typ: t.element(), node: columnNode("")}) + ")"
+	case kMap:
+		return "map(varchar, " + typeName(operand{typ: t.element(), node: columnNode("")}) + ")"
+	case kRow:
+		return "row"
+	case kIP:
+		return "ipaddress"
+	case kBlob:
+		return "varbinary"
+	}
+	return "unknown"
+}
+
 // functions are all functions but the operators, element_at and window-only ones.
 var functions = map[string]function{}
 
@@ -205,8 +267,8 @@ var aggregates = map[string]function{
 	}},
 	"min":             picks("min", 1),
 	"max":             picks("max", 1),
-	"min_by":          picks("arg_min", 2),
-	"max_by":          picks("arg_max", 2),
+	"min_by":          picksBy("arg_min"),
+	"max_by":          picksBy("arg_max"),
 	"arbitrary":       picks("any_value", 1),
 	"any_value":       picks("any_value", 1),
 	"bool_and":        aggregate("bool_and", 1, 1, tBool),
@@ -349,6 +411,9 @@ var otherFunctions = map[string]function{
 		t := c.args[0].typ
 		c.args[0], c.args[1] = coerce(c.args[0], c.args[1])
 		return operand{node: c.rename("nullif"), typ: t}, nil
+	}},
+	"typeof": {min: 1, max: 1, build: func(c *call) (operand, error) {
+		return operand{node: textNode(typeName(c.args[0])), typ: tText}, nil
 	}},
 	"greatest": extreme("greatest"),
 	"least":    extreme("least"),

@@ -20,6 +20,7 @@ func FuzzLex(f *testing.F) {
 	for _, s := range []string{
 		"SELECT `a`, \"b\", 'c' FROM $EDS_ID -- x", "SELECT if(a, b) FROM <EDS ID>", "CAST(x AS ARRAY(ROW(a VARCHAR, MAP(b, c))))",
 		"x AS array<row(varchar)>)", "first_value(x) IGNORE NULLS OVER", "/* /* */", "E'\\''", "FROM a-b-c", "`", "'", "1.5e3 é`ü`",
+		"IN (VALUES 1, (2), if(a, b, c)) UNION VALUES 'a'", "values 1", "U&'x'", "a at time zone at",
 	} {
 		f.Add(s)
 	}
@@ -54,6 +55,10 @@ func FuzzPrepare(f *testing.F) {
 	}
 	f.Add("SELECT ct.userIdentity.arn AS a FROM cloudtrail ct JOIN vpc_flow USING (account_id) WHERE eventtime > current_timestamp - interval '1' day GROUP BY 1")
 	f.Add("WITH a AS (SELECT * FROM logs) SELECT * FROM a CROSS JOIN UNNEST(split(message, ',')) AS t(x) ORDER BY 1")
+	f.Add("WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT n FROM t AS u TABLESAMPLE BERNOULLI (10) WHERE regexp_like('x', '(?<a>b)')")
+	f.Add("WITH t AS (SELECT *, year y FROM cloudtrail WHERE dt > '2024') SELECT x.eventname, count(*) FROM (SELECT * FROM t UNION ALL SELECT * FROM t) x WHERE y = '2024' AND eventid LIKE 'a%'")
+	f.Add("SHOW TABLES IN default 'a*'")
+	f.Add("DESCRIBE EXTENDED a.`b`")
 	opts := options(f)
 	f.Fuzz(func(t *testing.T, text string) {
 		if len(text) > 2000 {

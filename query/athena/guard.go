@@ -39,6 +39,7 @@ const (
 	constant                 // a constant's value
 	names                    // a list of names
 	indexes                  // a list of lists of numbers
+	sample                   // null or what TABLESAMPLE says
 	empty                    // null, "", false or an empty list: a feature that is refused
 )
 
@@ -79,8 +80,8 @@ var exprTypes = map[string][]string{
 // refShapes lists the table references and their members, beside type, alias,
 // sample and query_location.
 var refShapes = map[string]map[string]shape{
-	"BASE_TABLE":      {"schema_name": anyScalar, "table_name": anyScalar, "catalog_name": anyScalar, "column_name_alias": names, "at_clause": empty},
-	"SUBQUERY":        {"subquery": statement, "column_name_alias": names},
+	"BASE_TABLE":      {"sample": sample, "schema_name": anyScalar, "table_name": anyScalar, "catalog_name": anyScalar, "column_name_alias": names, "at_clause": empty},
+	"SUBQUERY":        {"sample": sample, "subquery": statement, "column_name_alias": names},
 	"EXPRESSION_LIST": {"expected_names": empty, "expected_types": empty, "values": rows},
 	"TABLE_FUNCTION":  {"function": expr, "column_name_alias": names, "with_ordinality": anyScalar},
 	"EMPTY":           {},
@@ -93,6 +94,8 @@ var refShapes = map[string]map[string]shape{
 var queryShapes = map[string]map[string]shape{
 	"SELECT_NODE": {"select_list": exprs, "from_table": tableRef, "where_clause": exprOrNil, "group_expressions": exprs, "group_sets": indexes,
 		"aggregate_handling": anyScalar, "having": exprOrNil, "sample": empty, "qualify": exprOrNil},
+	// An entry of WITH RECURSIVE, and nowhere else: see rewriter.query.
+	"RECURSIVE_CTE_NODE": {"cte_name": anyScalar, "union_all": anyScalar, "left": queryNode, "right": queryNode, "aliases": names, "key_targets": empty},
 	"SET_OPERATION_NODE": {"setop_type": anyScalar, "left": queryNode, "right": queryNode, "setop_all": anyScalar},
 }
 
@@ -278,6 +281,15 @@ func (g *guard) value(v any, s shape, what string, loc, depth int) error {
 				return nil
 			})
 		})
+	case sample:
+		if v == nil {
+			return nil
+		}
+		o, err := g.object(v, what, loc, depth)
+		if err != nil {
+			return err
+		}
+		return g.members(o, loc, depth, map[string]shape{"sample_size": constant, "is_percentage": anyScalar, "method": anyScalar, "seed": anyScalar})
 	case exprOrNil:
 		if v == nil {
 			return nil
@@ -421,9 +433,6 @@ func (g *guard) query(v any, what string, loc, depth int) error {
 	t := str(o, "type")
 	shapes, ok := queryShapes[t]
 	if !ok {
-		if t == "RECURSIVE_CTE_NODE" {
-			return g.fault(loc, "WITH RECURSIVE is not supported")
-		}
 		return g.fault(loc, "query node %q is not supported", t)
 	}
 	switch t {

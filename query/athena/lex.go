@@ -19,7 +19,8 @@ import (
 //   - DECIMAL without digits becomes DECIMAL(38, 0), which Trino means by it;
 //   - a name that is given without AS and that DuckDB's parser has as a keyword
 //     (count(*) names, eventname type) is put into quotes;
-//   - the database default is put into quotes;
+//   - the database default, and the name at, are put into quotes;
+//   - VALUES 1, 2 becomes VALUES (1), (2);
 //   - first_value(x) IGNORE NULLS OVER becomes first_value(x IGNORE NULLS) OVER.
 //
 // Nothing that is refused later depends on this pass: the guard judges the
@@ -61,6 +62,12 @@ func newSource(text string) (*source, error) {
 	toks, err := s.tokens()
 	if err != nil {
 		return nil, err
+	}
+	for i := 2; i < len(toks); i++ {
+		if u, and := toks[i-2], toks[i-1]; toks[i].kind == tokString && strings.EqualFold(text[u.start:and.end], "U&") && and.end == toks[i].start {
+			l, c := position(text, u.start)
+			return nil, &plan.Error{Line: l, Col: c, Msg: "U&'…' is not supported", Hint: "write the characters themselves, or chr(…)"}
+		}
 	}
 	s.edits = rewriteTokens(text, toks)
 	var b strings.Builder
@@ -251,10 +258,38 @@ func rewriteTokens(t string, toks []token) []edit {
 	punct := func(i int, c byte) bool {
 		return i >= 0 && i < len(toks) && toks[i].kind == tokPunct && t[toks[i].start] == c
 	}
-	var out, within []edit // within: of WITHIN GROUP, each at its place
+	var out, within []edit       // within: of WITHIN GROUP, each at its place
+	brackets := map[int]string{} // to be put before a token, for VALUES
 	for i := 0; i < len(toks); i++ {
 		k := toks[i]
+		if b := brackets[i]; b != "" {
+			out = append(out, edit{k.start, k.start, b})
+		}
 		switch {
+		case is(i, "values") && i+1 < len(toks) && !punct(i+1, '(') && !punct(i-1, '.') && bareValue(toks[i+1]):
+			begin := true
+			for j, open := i+1, 0; ; j++ {
+				switch {
+				case j == len(toks), open == 0 && (punct(j, ')') || punct(j, ';') || is(j, "union", "except", "intersect", "order", "limit", "offset", "fetch")):
+					brackets[j] += ")"
+					j = len(toks)
+				case open == 0 && punct(j, ','):
+					brackets[j] += ")"
+					begin = true
+					continue
+				case begin:
+					brackets[j] += "("
+					begin = false
+				}
+				if j == len(toks) {
+					break
+				}
+				if punct(j, '(') {
+					open++
+				} else if punct(j, ')') {
+					open--
+				}
+			}
 		case k.kind == tokTick:
 			name := strings.ReplaceAll(t[k.start+1:k.end-1], "``", "`")
 			out = append(out, edit{k.start, k.end, quoteIdent(name)})
@@ -263,6 +298,8 @@ func rewriteTokens(t string, toks []token) []edit {
 			out = append(out, edit{k.start, k.end, quoteIdent(t[k.start:k.end])})
 		case is(i, "default") && punct(i+1, '.'):
 			out = append(out, edit{k.start, k.end, quoteIdent("default")})
+		case is(i, "at") && !(is(i+1, "time") && is(i+2, "zone")):
+			out = append(out, edit{k.start, k.end, quoteIdent(t[k.start:k.end])})
 		case is(i, "decimal") && !punct(i+1, '(') && (is(i-1, "as") || punct(i+1, ',') || punct(i+1, ')')) && !punct(i-1, '.'):
 			out = append(out, edit{k.start, k.end, "decimal(38, 0)"})
 		case is(i, "listagg", "string_agg", "array_agg") && punct(i+1, '('):
@@ -291,8 +328,15 @@ func rewriteTokens(t string, toks []token) []edit {
 			i += 2
 		}
 	}
+	if b := brackets[len(toks)]; b != "" {
+		out = append(out, edit{len(t), len(t), b})
+	}
 	return out
 }
+
+// bareValue says whether a token begins a constant: the word VALUES before it
+// begins a list of rows.
+func bareValue(k token) bool { return k.kind == tokString || k.kind == tokNumber }
 
 // bareNames are words that Trino takes as a name without AS and DuckDB's parser
 // does not, being among its keywords.

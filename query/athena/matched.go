@@ -19,6 +19,9 @@ func (r *rewriter) countable(n node, s *scope) {
 	if hasSubquery(cond) {
 		return
 	}
+	if rel.scan.id < len(r.narrowed) && r.narrowed[rel.scan.id] {
+		return // not all of the records that pass this condition are read
+	}
 	rel.scan.counted = true
 	if r.types == nil {
 		return // the first pass only wants to know

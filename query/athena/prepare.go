@@ -60,7 +60,11 @@ type Query struct {
 	columns []Column
 	fields  map[trailward.Kind]*fieldSet // those asked for, which do not change
 	// preds are what is known of the records of each scan.
-	preds       [][]plan.Predicate
+	preds    [][]plan.Predicate
+	narrowed []bool // of each scan: see scan.narrowed
+	// made and selects are of the last pass, for [Query.Fault].
+	made        []made
+	selects     []grouped
 	conditional bool // something chooses among the records
 }
 
@@ -87,6 +91,11 @@ func Prepare(text string, opts Options) (*Query, error) {
 	if err != nil {
 		return nil, err
 	}
+	if sel, err := show(src, opts); err != nil {
+		return nil, err
+	} else if sel != "" {
+		src = &source{text: sel, sql: sel}
+	}
 	tree, err := opts.Serialize(src.sql)
 	if err != nil {
 		return nil, fmt.Errorf("parse SQL: %w", err)
@@ -108,7 +117,8 @@ func Prepare(text string, opts Options) (*Query, error) {
 		return nil, err
 	}
 	for _, s := range r.scans {
-		q.scans = append(q.scans, Scan{Kind: s.kind, Fields: s.fieldRefs(), Counted: s.counted})
+		q.scans = append(q.scans, Scan{Kind: s.kind, Fields: s.fieldRefs(), Counted: s.counted && !s.narrowed})
+		q.narrowed = append(q.narrowed, s.narrowed)
 		q.preds = append(q.preds, s.preds)
 	}
 	for _, c := range cols {
@@ -145,7 +155,7 @@ func (q *Query) rewrite(root node, types []map[string]plan.Type) (*rewriter, []o
 	}
 	fields := q.fields
 	r := &rewriter{
-		src: q.src, serialize: q.opts.Serialize, own: q.opts.Tables, now: q.opts.Now, types: types, matched: q.opts.Matched,
+		src: q.src, serialize: q.opts.Serialize, own: q.opts.Tables, now: q.opts.Now, types: types, matched: q.opts.Matched, narrowed: q.narrowed,
 		fields: func(k trailward.Kind) *fieldSet {
 			if s, ok := fields[k]; ok {
 				return s
@@ -191,6 +201,7 @@ func (q *Query) SQL(open func(scan int, fields []plan.FieldRef) (plan.Relation, 
 	if err != nil {
 		return "", err
 	}
+	q.made, q.selects = r.made, r.selects
 	if len(r.scans) != len(rels) {
 		return "", fmt.Errorf("write SQL: %d scans where %d were prepared", len(r.scans), len(rels))
 	}
@@ -203,7 +214,22 @@ func (q *Query) SQL(open func(scan int, fields []plan.FieldRef) (plan.Relation, 
 		return body, nil
 	}
 	var b strings.Builder
+	top := obj(nodes(root, "statements")[0], "node")
+	entries := len(list(obj(top, "cte_map"), "map")) > 0
 	b.WriteString("WITH ")
+	if entries {
+		rest, ok := strings.CutPrefix(body, "WITH ")
+		if !ok {
+			return "", fmt.Errorf("write SQL: the text of a query with WITH begins otherwise: %.40q", body)
+		}
+		if again, ok := strings.CutPrefix(rest, "RECURSIVE "); ok {
+			b.WriteString("RECURSIVE ")
+			rest = again
+		}
+		body = ", " + rest
+	} else {
+		body = " " + body
+	}
 	for i, s := range r.scans {
 		if i > 0 {
 			b.WriteString(", ")
@@ -214,16 +240,7 @@ func (q *Query) SQL(open func(scan int, fields []plan.FieldRef) (plan.Relation, 
 		}
 		b.WriteString(text)
 	}
-	top := obj(nodes(root, "statements")[0], "node")
-	if len(list(obj(top, "cte_map"), "map")) > 0 {
-		rest, ok := strings.CutPrefix(body, "WITH ")
-		if !ok {
-			return "", fmt.Errorf("write SQL: the text of a query with WITH begins otherwise: %.40q", body)
-		}
-		b.WriteString(", " + rest)
-	} else {
-		b.WriteString(" " + body)
-	}
+	b.WriteString(body)
 	q.setColumns(cols)
 	return b.String(), nil
 }

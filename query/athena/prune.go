@@ -4,6 +4,7 @@ import (
 	gomath "math" // math is a kind of function here
 	"math/bits"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,24 +21,47 @@ import (
 // missing value, so a row that an outer join makes for the lack of it fails too.
 // Whatever is not surely understood is left out.
 
-// narrow notes what a condition says about the scans of its own FROM.
-func (r *rewriter) narrow(cond node, s *scope) {
+// narrow notes what a condition says about the relations of its own FROM.
+func (r *rewriter) narrow(cond node, s *scope, rels []*relation) {
 	if r.types != nil || cond == nil {
 		return // the first pass has seen it
 	}
+	r.narrowBy(andList(cond, nil), s, rels, false, nil)
+}
+
+// narrowBy notes what conditions that all hold say about some relations of a
+// scope: those of its own SELECT, or with below those of SELECTs above it, by way
+// of the WITH entries of via.
+func (r *rewriter) narrowBy(list []node, s *scope, rels []*relation, below bool, via []*with) {
 	p := pruner{s: s}
-	list := andList(cond, nil)
-	for _, rel := range s.rels {
+	for _, rel := range rels {
 		if rel.scan == nil {
+			r.narrowBelow(list, rel, via)
 			continue
 		}
+		var preds []plan.Predicate
 		for _, c := range list {
 			if atoms, ok := p.any(c, rel); ok && len(atoms) > 0 {
-				rel.scan.preds = append(rel.scan.preds, plan.Predicate{Any: atoms})
+				preds = append(preds, plan.Predicate{Any: atoms})
 			}
 		}
 		if a, ok := p.calendar(list, rel); ok {
-			rel.scan.preds = append(rel.scan.preds, plan.Predicate{Any: []plan.Atom{a}})
+			preds = append(preds, plan.Predicate{Any: []plan.Atom{a}})
+		}
+		if len(preds) == 0 {
+			continue
+		}
+		note := func() {
+			if slices.ContainsFunc(via, func(w *with) bool { return w.refs != 1 }) {
+				return // what one reference leaves out, another may show
+			}
+			rel.scan.preds = append(rel.scan.preds, preds...)
+			rel.scan.narrowed = rel.scan.narrowed || below
+		}
+		if len(via) == 0 {
+			note()
+		} else {
+			r.later = append(r.later, note) // when all references are counted
 		}
 	}
 }

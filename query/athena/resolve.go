@@ -1,6 +1,7 @@
 package athena
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -154,6 +155,7 @@ func (r *rewriter) pick(rel *relation, in *scope, names []string, keys []key, s 
 		return operand{}, none, "", r.fault(loc, "%q names a table of the outer query that an inner table of the same name hides: give one of them an alias", strings.Join(names, "."))
 	}
 	op := operand{node: columnNode(rel.alias, m.name), typ: m.typ, label: m.label}
+	op.node["query_location"] = json.Number(strconv.Itoa(max(loc, 0)))
 	if m.col != nil {
 		if p := in.above(rel, m.col); p != nil {
 			rel.scan.used[p.name] = p

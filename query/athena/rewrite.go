@@ -3,6 +3,7 @@ package athena
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,7 +25,12 @@ type rewriter struct {
 	matched   string   // the function that counts records, see Options
 	later     []func() // what is done when all columns that are used are known
 	derived   int      // relations that were given a name
-	copied    int      // nodes that were copied, see maxCopied
+	made      []made   // calls and what they became
+	selects   []grouped
+	gathering int    // aggregates and window functions that were met
+	moved     int    // nodes of conditions that were moved down, see maxMoved
+	narrowed  []bool // by scan, in the second pass: see scan.narrowed
+	copied    int    // nodes that were copied, see maxCopied
 }
 
 func (r *rewriter) fault(loc int, format string, args ...any) error {
@@ -37,8 +43,11 @@ func (r *rewriter) query(n node, outer *scope, loc int) ([]outCol, error) {
 	if err := r.ctes(n, s, loc); err != nil {
 		return nil, err
 	}
-	if str(n, "type") == "SET_OPERATION_NODE" {
+	switch str(n, "type") {
+	case "SET_OPERATION_NODE":
 		return r.setOperation(n, s, loc)
+	case "RECURSIVE_CTE_NODE":
+		return nil, r.fault(loc, "WITH RECURSIVE is only supported for an entry of its own")
 	}
 	return r.selectNode(n, s, loc)
 }
@@ -54,19 +63,44 @@ func (r *rewriter) ctes(n node, s *scope, loc int) error {
 		if _, twice := s.ctes[strings.ToLower(name)]; twice {
 			return r.fault(loc, "WITH name %q is used twice", name)
 		}
-		cols, err := r.query(obj(obj(val, "query"), "node"), &scope{outer: s}, loc)
+		var cols []outCol
+		var err error
+		if q := obj(obj(val, "query"), "node"); str(q, "type") == "RECURSIVE_CTE_NODE" {
+			cols, err = r.recursive(q, name, strs(val, "aliases"), s, loc)
+		} else if cols, err = r.query(q, &scope{outer: s}, loc); err == nil {
+			cols, err = r.rename(cols, strs(val, "aliases"), name, loc)
+		}
 		if err != nil {
 			return err
 		}
-		if cols, err = r.rename(cols, strs(val, "aliases"), name, loc); err != nil {
-			return err
-		}
 		if s.ctes == nil {
-			s.ctes = map[string][]outCol{}
+			s.ctes = map[string]*with{}
 		}
-		s.ctes[strings.ToLower(name)] = cols
+		s.ctes[strings.ToLower(name)] = &with{cols: cols}
 	}
 	return nil
+}
+
+// recursive rewrites an entry of WITH RECURSIVE that refers to itself. How often
+// it does is bounded by the memory and the time of the query.
+func (r *rewriter) recursive(n node, name string, aliases []string, s *scope, loc int) ([]outCol, error) {
+	cols, err := r.query(obj(n, "left"), &scope{outer: s}, loc)
+	if err != nil {
+		return nil, err
+	}
+	if cols, err = r.rename(cols, aliases, name, loc); err != nil {
+		return nil, err
+	}
+	forgetOrigins(cols)
+	in := &scope{outer: s, ctes: map[string]*with{strings.ToLower(name): {cols: cols}}}
+	right, err := r.query(obj(n, "right"), in, loc)
+	if err != nil {
+		return nil, err
+	}
+	if len(right) != len(cols) {
+		return nil, r.fault(loc, "WITH RECURSIVE %s: %d columns, and %d in the part that refers to it", name, len(cols), len(right))
+	}
+	return cols, nil
 }
 
 // rename gives columns the names of a column list.
@@ -93,6 +127,7 @@ func (r *rewriter) setOperation(n node, s *scope, loc int) ([]outCol, error) {
 	if len(left) != len(right) {
 		return nil, r.fault(loc, "%s of %d and %d columns", str(n, "setop_type"), len(left), len(right))
 	}
+	joinOrigins(left, right)
 	for i := range left {
 		if left[i].typ.kind != right[i].typ.kind {
 			left[i].typ = typ{}
@@ -104,6 +139,9 @@ func (r *rewriter) setOperation(n node, s *scope, loc int) ([]outCol, error) {
 	in := &scope{aliases: map[string]operand{}}
 	for _, c := range left {
 		in.aliases[strings.ToLower(c.name)] = operand{typ: c.typ}
+	}
+	if cutOff(n) {
+		forgetOrigins(left)
 	}
 	return left, r.modifiers(n, in, loc)
 }
@@ -120,6 +158,7 @@ func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
 	}
 	s.whole = r.groupedWhole(nodes(n, "group_expressions"), items, s)
 	s.aliases = map[string]operand{}
+	gathering := r.gathering
 	out := make([]outCol, 0, len(items))
 	selected := make([]any, 0, len(items))
 	for i, item := range items {
@@ -138,7 +177,7 @@ func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
 		item["alias"] = "" // it may have become an argument of what it is now
 		e.node["alias"] = name
 		selected = append(selected, e.node)
-		out = append(out, outCol{name, e.typ})
+		out = append(out, outCol{name: name, typ: e.typ, from: []origin{{e.node, s}}})
 		if explicit || e.label != "" {
 			if _, have := s.aliases[strings.ToLower(name)]; !have {
 				s.aliases[strings.ToLower(name)] = operand{node: e.node, typ: e.typ}
@@ -160,7 +199,7 @@ func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
 			}
 			n[k] = e.node
 			if k == "where_clause" {
-				r.narrow(e.node, s)
+				r.narrow(e.node, s, s.rels)
 			}
 		}
 	}
@@ -170,8 +209,14 @@ func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
 	}
 	n["group_expressions"] = groups
 	s.grouping = false
+	if r.gathering > gathering || len(groups) > 0 || n["having"] != nil || n["qualify"] != nil || n["sample"] != nil || cutOff(n) {
+		forgetOrigins(out)
+	}
 	if err := r.modifiers(n, s, loc); err != nil {
 		return nil, err
+	}
+	if r.gathering > gathering || len(groups) > 0 {
+		r.selects = append(r.selects, grouped{n, s})
 	}
 	r.countable(n, s)
 	return out, nil
@@ -294,6 +339,9 @@ func (r *relation) starColumns() []starColumn {
 // from rewrites a table reference and adds what it brings to the scope.
 func (r *rewriter) from(n node, s *scope, loc int) (node, error) {
 	loc = location(n, loc)
+	if o := obj(n, "sample"); o != nil {
+		return r.sampled(n, o, s, loc)
+	}
 	switch str(n, "type") {
 	case "EMPTY", "":
 		return n, nil
@@ -320,7 +368,7 @@ func (r *rewriter) from(n node, s *scope, loc int) (node, error) {
 				}
 				items[j] = e.node
 				if i == 0 {
-					cols = append(cols, outCol{"col" + itoa(j), e.typ})
+					cols = append(cols, outCol{name: "col" + itoa(j), typ: e.typ})
 				}
 			}
 		}
@@ -331,6 +379,28 @@ func (r *rewriter) from(n node, s *scope, loc int) (node, error) {
 		return r.join(n, s, loc)
 	}
 	return nil, r.fault(loc, "%s in FROM is not supported", str(n, "type"))
+}
+
+// sampled is TABLESAMPLE, of which both methods take each row by itself here.
+func (r *rewriter) sampled(n, sample node, s *scope, loc int) (node, error) {
+	n["sample"] = nil
+	share, err := strconv.ParseFloat(str(obj(sample, "sample_size"), "value"), 64)
+	method := strings.ToUpper(str(sample, "method"))
+	if err != nil || share < 0 || share > 100 || sample["is_percentage"] == true || method != "BERNOULLI" && method != "SYSTEM" || str(sample, "seed") != "-1" && str(sample, "seed") != "" {
+		return nil, r.src.fault(loc, "TABLESAMPLE is not understood", "expected TABLESAMPLE BERNOULLI (p), p being a percentage")
+	}
+	from, err := r.from(n, s, loc)
+	if err != nil {
+		return nil, err
+	}
+	test, err := r.template(`random() * 100 < "@1"`, castNode(textNode(strconv.FormatFloat(share, 'f', -1, 64)), "DOUBLE", false))
+	if err != nil {
+		return nil, err
+	}
+	sel := selectNode(from, test)
+	sel["select_list"] = []any{node{"class": "STAR", "type": "STAR", "alias": "", "query_location": noLocation, "relation_name": "", "exclude_list": []any{}, "replace_list": []any{},
+		"columns": false, "expr": nil, "qualified_exclude_list": []any{}, "rename_list": []any{}}}
+	return subqueryRef(sel, str(from, "alias")), nil
 }
 
 // add puts a relation into the scope, under the alias of its node; a node
@@ -357,15 +427,16 @@ func (r *rewriter) add(n node, rel *relation, s *scope, loc int) error {
 func (r *rewriter) baseTable(n node, s *scope, loc int) (node, error) {
 	catalog, schema, name := str(n, "catalog_name"), str(n, "schema_name"), str(n, "table_name")
 	if catalog == "" && schema == "" {
-		if cols, ok := s.cte(name); ok {
-			cols, err := r.rename(cols, strs(n, "column_name_alias"), name, loc)
+		if w, ok := s.cte(name); ok {
+			w.refs++
+			cols, err := r.rename(w.cols, strs(n, "column_name_alias"), name, loc)
 			if err != nil {
 				return nil, err
 			}
 			if str(n, "alias") == "" {
 				n["alias"] = name
 			}
-			return n, r.add(n, &relation{cols: cols}, s, loc)
+			return n, r.add(n, &relation{cols: cols, with: w}, s, loc)
 		}
 	}
 	kind, ok, hint := tableKind(r.own, schema, name)
@@ -420,6 +491,14 @@ func (r *rewriter) join(n node, s *scope, loc int) (node, error) {
 			return nil, err
 		}
 		n["condition"] = e.node
+		switch str(n, "join_type") { // a row that an outer join keeps is kept whatever the condition says
+		case "INNER":
+			r.narrow(e.node, s, s.rels[start:])
+		case "LEFT":
+			r.narrow(e.node, s, s.rels[mid:])
+		case "RIGHT":
+			r.narrow(e.node, s, s.rels[start:mid])
+		}
 	}
 	return n, nil
 }
@@ -537,7 +616,7 @@ func (r *rewriter) unnest(n node, s *scope, loc int) (node, error) {
 				return nil, err
 			}
 			items = append(items, callNode("map_keys", e.node), callNode("map_values", again))
-			cols = append(cols, outCol{"key", typ{kind: kText}}, outCol{"value", e.typ.element()})
+			cols = append(cols, outCol{name: "key", typ: typ{kind: kText}}, outCol{name: "value", typ: e.typ.element()})
 			continue
 		}
 		l, err := r.asList(e, loc)
@@ -545,7 +624,7 @@ func (r *rewriter) unnest(n node, s *scope, loc int) (node, error) {
 			return nil, err
 		}
 		items = append(items, l.node)
-		cols = append(cols, outCol{"unnest" + itoa(len(cols)), l.typ.element()})
+		cols = append(cols, outCol{name: "unnest" + itoa(len(cols)), typ: l.typ.element()})
 	}
 	want := len(names)
 	if ordinality {
@@ -572,12 +651,12 @@ func (r *rewriter) unnest(n node, s *scope, loc int) (node, error) {
 			return nil, err
 		}
 		items = append(items, numbers)
-		cols = append(cols, outCol{"ordinality", typ{kind: kInt}})
+		cols = append(cols, outCol{name: "ordinality", typ: typ{kind: kInt}})
 	}
 	if len(items) == 1 {
 		obj(n, "function")["children"] = []any{items[0]}
 		if ordinality {
-			cols = append(cols, outCol{"ordinality", typ{kind: kInt}})
+			cols = append(cols, outCol{name: "ordinality", typ: typ{kind: kInt}})
 		} else {
 			cols[0].name = "unnest"
 		}
@@ -620,7 +699,7 @@ func (r *rewriter) unnestRows(n node, array node, elem typ, names []string, ordi
 		}
 		e.node["alias"] = name
 		sel = append(sel, e.node)
-		cols = append(cols, outCol{name, e.typ})
+		cols = append(cols, outCol{name: name, typ: e.typ})
 	}
 	return r.lateral(n, sel, inner, cols, nil, s, loc)
 }

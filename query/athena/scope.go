@@ -12,6 +12,16 @@ import (
 type outCol struct {
 	name string
 	typ  typ
+	// from is what the column is in each of the SELECTs that make the relation's
+	// rows, for the conditions on it that hold there too: see [rewriter.narrowBelow].
+	// All columns of a relation have as many. Empty: no condition does.
+	from []origin
+}
+
+// with is an entry of WITH.
+type with struct {
+	cols []outCol
+	refs int // how many references to it were met
 }
 
 // relation is one thing in FROM: a scan of a known table, or a derived table
@@ -21,6 +31,7 @@ type relation struct {
 	quals  []string        // catalog, schema and table as written, for a table without alias
 	scan   *scan           // nil for a derived table
 	cols   []outCol        // of a derived table
+	with   *with           // the entry that it refers to
 	merged map[string]bool // columns, in lower case, that USING has put together with another relation's
 }
 
@@ -40,6 +51,8 @@ type scan struct {
 	types  map[string]plan.Type // by FieldRef.Key; nil until the scan is open
 	used   map[string]*column   // by name
 	preds  []plan.Predicate     // that its records must pass to matter
+	// narrowed says that some of preds are of a SELECT above the scan's own.
+	narrowed bool
 	// counted says that the statement counts those of its records that pass.
 	counted bool
 }
@@ -52,7 +65,7 @@ type scope struct {
 	merged  []merged
 	aliases map[string]operand // what the select list calls so, by lower case; without node: a result's column
 	params  map[string]typ     // lambda parameters, by lower case
-	ctes    map[string][]outCol
+	ctes    map[string]*with
 	// grouping says that GROUP BY, HAVING or QUALIFY is being rewritten, where
 	// a name that the select list gives goes before one that is no documented
 	// column.
@@ -79,7 +92,7 @@ func (s *scope) above(rel *relation, c *column) *column {
 }
 
 // cte finds a WITH name.
-func (s *scope) cte(name string) ([]outCol, bool) {
+func (s *scope) cte(name string) (*with, bool) {
 	for ; s != nil; s = s.outer {
 		if c, ok := s.ctes[strings.ToLower(name)]; ok {
 			return c, true

@@ -96,6 +96,9 @@ var foreign = []struct{ pattern, why string }{
 // judged by its schema. hint says more about an unknown name.
 func tableKind(own map[string]trailward.Kind, schema, name string) (kind trailward.Kind, ok bool, hint string) {
 	lower := strings.ToLower(name)
+	if strings.EqualFold(schema, "information_schema") || strings.HasSuffix(lower, "$partitions") {
+		return "", false, "SHOW TABLES and DESCRIBE table tell what is here"
+	}
 	for n, k := range own {
 		if strings.EqualFold(n, name) {
 			return k, true, ""

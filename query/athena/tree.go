@@ -48,7 +48,14 @@ func syntaxError(src *source, root node) error {
 		msg = "the text cannot be parsed"
 	}
 	if strings.Contains(msg, "Only SELECT statements") {
-		return src.fault(0, "only SELECT and WITH … SELECT can be run", "")
+		hint := ""
+		if f := strings.Fields(src.text); len(f) > 0 && strings.EqualFold(f[0], "EXPLAIN") {
+			hint = "trailward sql --explain tells what a SELECT becomes and reads"
+		}
+		return src.fault(0, "only SELECT and WITH … SELECT can be run", hint)
+	}
+	if strings.Contains(msg, "NOT IMPLEMENTED") { // of the parser's own making
+		return src.fault(-1, "the text cannot be parsed", "of LIMIT m, n Trino's form is OFFSET m LIMIT n")
 	}
 	off := -1
 	if p, err := strconv.Atoi(str(root, "position")); err == nil && p >= 0 {
@@ -91,8 +98,13 @@ func syntaxHint(sql string, off int) string {
 	if w := words(sql[off:]); len(w) > 0 && strings.HasPrefix(sql[off:], w[0]) {
 		here = w[0]
 	}
-	if strings.EqualFold(last, "ORDER") || strings.EqualFold(last, "GROUP") {
+	switch {
+	case strings.EqualFold(last, "ORDER"), strings.EqualFold(last, "GROUP"):
 		return "expected BY"
+	case strings.EqualFold(last, "TOP"):
+		return "write LIMIT at the end"
+	case last == "" && (strings.EqualFold(here, "fields") || strings.EqualFold(here, "filter") || strings.EqualFold(here, "stats") || strings.EqualFold(here, "parse")):
+		return "this looks like Logs Insights QL, which has a command and an address of its own: trailward query, POST /v1/query"
 	}
 	for _, w := range []string{here, last} {
 		if len(w) < 4 {

@@ -44,7 +44,22 @@ var trinoCases = []struct{ expr, want string }{
 	{"ngrams(ARRAY['a', 'b', 'c'], 2)", "[[a b] [b c]]"}, {"zip(ARRAY[1, 2], ARRAY['a'])[2].field0", "2"}, {"map_filter(map(ARRAY['a', 'b'], ARRAY[1, 2]), (k, v) -> v > 1)['b']", "2"},
 	{"cardinality(map_filter(map(ARRAY['a', 'b'], ARRAY[1, 2]), (k, v) -> k = 'a'))", "1"}, {"transform_values(map(ARRAY['a'], ARRAY[1]), (k, v) -> v + 1)['a']", "2"}, {"transform_keys(map(ARRAY['a'], ARRAY[1]), (k, v) -> upper(k))['A']", "1"},
 	{"map_from_entries(ARRAY[ROW('a', 1)])['a']", "1"}, {"split_to_map('a=1,b=2=3', ',', '=')['b']", "2=3"}, {"width_bucket(5, 0, 10, 5)", "3"}, {"width_bucket(-1, 0, 10, 5)", "0"}, {"width_bucket(11, 0, 10, 5)", "6"}, {"normalize('abc')", "abc"},
+	{"regexp_extract('abc', '(x)?abc', 1)", "NULL"}, {"regexp_extract('ac', '(a)|(b)', 2)", "NULL"}, {"regexp_extract('abc', 'a(x*)b', 1)", ""}, {"regexp_extract('abc', '(a|x)', 1)", "a"},
+	{"regexp_replace('abc', '(?<x>b)', '[${x}]')", "a[b]c"}, {"regexp_extract('k=v', '(?<k>\\w)=(?<v>\\w)', 2)", "v"}, {"concat_ws(',', ARRAY['a', 'b'])", "a,b"}, {"concat_ws('-', 'x', ARRAY['a', 'b'], NULL, 'y')", "x-a-b-y"},
+	{"max_by('a', 1, 2)", "[a]"}, {"typeof(1)", "integer"}, {"typeof('ab')", "varchar(2)"}, {"typeof(now())", "timestamp(3) with time zone"}, {"typeof(ARRAY[1.5e0])", "array(double)"}, {"typeof(date '2024-01-01')", "date"},
 	{"regexp_position('23 a 5 b', '[a-z]')", "4"}, {"regexp_position('abc', 'z')", "-1"}, {"length(uuid())", "36"}, {"multimap_agg('a', 1)['a']", "[1]"}, {"listagg('a', ',') WITHIN GROUP (ORDER BY 1)", "a"},
+}
+
+// trinoQueries are whole queries of one value.
+var trinoQueries = []struct{ text, want string }{
+	{"WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT sum(n) FROM t", "15"},
+	{"WITH RECURSIVE a(n) AS (VALUES (1) UNION ALL SELECT n * 2 FROM a WHERE n < 100), b AS (SELECT max(n) AS m FROM a) SELECT m FROM b", "128"},
+	{"WITH RECURSIVE t(n) AS (SELECT 1 UNION SELECT (n + 1) % 3 FROM t) SELECT count(*) FROM t", "3"},
+	{"WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 3) SELECT count(*) FROM cloudtrail, t", "0"},
+	{"SELECT count(*) FROM (VALUES (1), (2)) AS t(n) TABLESAMPLE BERNOULLI (100)", "2"},
+	{"WITH t AS (SELECT * FROM (VALUES (1), (2)) AS v(n)) SELECT count(*) FROM t AS u TABLESAMPLE SYSTEM (0) WHERE u.n > 0", "0"},
+	{"SELECT sum(n) FROM (VALUES 1, 2, -3 + 5) AS t(n)", "5"}, {"SELECT 'b' IN (VALUES 'a', 'b')", "true"}, {"SELECT 2 = ANY (VALUES 1, 2)", "true"}, {"VALUES 1, 2 ORDER BY 1 DESC LIMIT 1", "2"},
+	{"SELECT at FROM (SELECT 7 AS at) AS t WHERE at > 1", "7"},
 }
 
 func TestTrino(t *testing.T) {
@@ -60,6 +75,11 @@ func TestTrino(t *testing.T) {
 			t.Errorf("%s = %s, want %s", c.expr, got, c.want)
 		}
 	}
+	for _, c := range trinoQueries {
+		if _, rows, err := run(t, c.text, opts, nil); err != nil || rows[0][0] != c.want {
+			t.Errorf("%s = %v, %v, want %s", c.text, rows, err, c.want)
+		}
+	}
 }
 
 // TestTrinoRefuses holds what is an error in Trino, and what would have another
@@ -73,6 +93,7 @@ func TestTrinoRefuses(t *testing.T) {
 		{"now() - now() AT TIME ZONE 'Asia/Tokyo'", "AT TIME ZONE"}, {"to_iso8601(now() AT TIME ZONE 'Asia/Tokyo')", "AT TIME ZONE"}, {"to_unixtime(now() AT TIME ZONE 'Asia/Tokyo')", "AT TIME ZONE"},
 		{"format('%s')", "more values"}, {"format('%q', 1)", "not supported"}, {"bit_count(1, 8)", "64 bits"}, {"regexp_position('a', '^a')", "^"}, {"width_bucket(1, 2, 2, 3)", "bounds"}, {"split('a', ',', 0)", "limit"},
 		{"trim_array(ARRAY[1], 2)", "more elements"}, {"ngrams(ARRAY[1], 0)", "length"}, {"split_to_map('a', ',', '=')", "separator"}, {"map_filter(1, (k, v) -> true)", "map"},
+		{"lower('1') + 1", "text and a number"}, {"regexp_like('a', '(?=b)')", "look-around"}, {"regexp_like('a', '(')", "missing closing )"}, {"regexp_replace('a', 'a', '${x}')", "no group"}, {"max_by(1, 2, 0)", "number of values"},
 	} {
 		_, _, err := run(t, "SELECT "+c.expr, opts, nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -122,6 +143,11 @@ func TestErrorsSayWhereAndWhat(t *testing.T) {
 		{"SELEC * FROM cloudtrail", 1, 1, "SELEC", "did you mean SELECT?"},
 		{"SELECT * FORM cloudtrail", 1, 15, "syntax error", "did you mean FROM?"},
 		{"SELECT *\nFROM cloudtrail\nORDER eventname", 3, 7, "syntax error", "expected BY"},
+		{"SELECT nvl(eventname, 'x') FROM cloudtrail", 1, 8, "is not known", "write coalesce(a, b)"},
+		{"SELECT requestparameters->>'x' FROM cloudtrail", 1, 25, "is not known", "json_extract_scalar"},
+		{"SELECT TOP 10 eventname FROM cloudtrail", 1, 12, "syntax error", "LIMIT at the end"},
+		{"fields @timestamp | limit 5", 1, 1, "syntax error", "Logs Insights QL"},
+		{"SELECT eventname FROM cloudtrail LIMIT 5, 10", 0, 0, "cannot be parsed", "OFFSET m LIMIT n"},
 		{"SELECT * FROM cloudtrail WERE eventname = 'x'", 1, 31, "syntax error", "did you mean WHERE?"},
 		{"SELECT eventname count(*) FROM cloudtrail", 1, 23, "syntax error", "expected a comma before count"},
 		{"SELECT * FROM cloudtrail WHERE", 1, 31, "end of input", "ends too early"},

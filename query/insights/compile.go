@@ -38,6 +38,7 @@ type shared struct {
 	notices []plan.Notice
 	// clustered is true behind a pattern.
 	clustered bool
+	estimate  bool // the query ends with estimate
 }
 
 // newCompiler makes a compiler with a scan of its own, over the groups and the
@@ -57,7 +58,7 @@ func compile(src string, cmds []*command, opts Options) (*plan.Query, error) {
 	if err := c.commands(cmds); err != nil {
 		return nil, err
 	}
-	q := &plan.Query{Output: c.output(), Records: c.records, Start: c.scan.Start, End: c.scan.End, Scans: c.scans, Notices: c.notices}
+	q := &plan.Query{Output: c.output(), Records: c.records, Start: c.scan.Start, End: c.scan.End, Scans: c.scans, Notices: c.notices, Estimate: c.estimate}
 	if c.records {
 		has := false
 		for _, o := range q.Output {
@@ -396,6 +397,7 @@ func (c *compiler) sort(cmd *command) error {
 
 func (c *compiler) dedup(cmd *command) error {
 	var keys []plan.Expr
+	var at []plan.Pos
 	for _, it := range cmd.items {
 		if it.alias != "" {
 			return errAt(c.src, it.pos, "", "dedup takes no aliases")
@@ -405,8 +407,9 @@ func (c *compiler) dedup(cmd *command) error {
 			return err
 		}
 		keys = append(keys, c.column(c.title(it.expr), e))
+		at = append(at, c.place(it.expr))
 	}
-	c.root = &plan.Dedup{In: c.root, Keys: keys}
+	c.root = &plan.Dedup{In: c.root, Keys: keys, At: at}
 	return nil
 }
 

@@ -131,6 +131,9 @@ func (c *compiler) call(n *node, look lookup) (plan.Expr, error) {
 	if !ok {
 		all := append(plan.Names(plan.Funcs), plan.Names(plan.Aggregates)...)
 		all = append(all, "countDistinct", "countOverTime", "sumOverTime", "bin", "datefloor", "dateceil", "now", "unmask", "queryStartTime", "queryEndTime", "queryTimeRange")
+		if n.text == "ago" {
+			return nil, c.fail(n, "the time range of the query says since when; in a filter it is toMillis(@timestamp) >= now() * 1000 - 3600000", "unknown function ago")
+		}
 		return nil, c.fail(n, suggest(c.src[n.start:n.start+len(n.text)], all, "expected a function of Logs Insights QL"), "unknown function %s", n.text)
 	}
 	if len(n.args) < f.Min || (f.Max >= 0 && len(n.args) > f.Max) {

@@ -42,6 +42,17 @@ func (c *compiler) further(cmd *command, before, after []*command) error {
 	case "tail":
 		c.tail(cmd)
 		return nil
+	case "relevantfields":
+		return c.relevantFields(cmd)
+	case "estimate":
+		switch {
+		case c.scan.ID != 0:
+			return errAt(c.src, cmd.start, "", "estimate in a subquery")
+		case len(after) > 0:
+			return errAt(c.src, after[0].start, "estimate is the last command", "%s after estimate", after[0].name)
+		}
+		c.estimate = true
+		return nil
 	}
 	return errAt(c.src, cmd.start, "", "command %s cannot be compiled", cmd.name)
 }

@@ -171,6 +171,9 @@ func (st *statsScope) lookup(n *node) (plan.Expr, error) {
 		for name := range st.names {
 			names = append(names, name)
 		}
+		if word := strings.Join(n.keys, "."); isAggregate(strings.ToLower(word)) {
+			return nil, c.fail(n, "did you mean "+word+"(…)?", "%s is a function: it has parentheses", word)
+		}
 		return nil, c.fail(n, suggest(strings.Join(n.keys, "."), names, "put it into by, or into a function such as max()"),
 			"field %s is neither grouped by nor inside an aggregate", shorten(strings.Join(n.keys, ".")))
 	case nCall:

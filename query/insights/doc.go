@@ -27,6 +27,9 @@ const (
 	MaxList     = 1_000   // elements of an in [...] list
 	MaxRows     = 100_000 // the limit command's largest argument
 	DefaultRows = 10_000  // rows of a query without a limit command
+	// MaxRelevant is how many fields relevantfields looks at. CloudWatch discovers
+	// as many in a record.
+	MaxRelevant = 200
 
 	maxPath   = 100    // parts of a field path
 	maxPeriod = 10_000 // units in a period
@@ -43,6 +46,11 @@ type Options struct {
 	// Lookup gives the tables of the lookup commands; nil means that there are
 	// none.
 	Lookup LookupFunc
+	// Fields gives the fields that the records of a scan have, for relevantfields
+	// without a list: first those of segments that have one of the fields that the
+	// condition is about, and among these those of most records. Nil means that
+	// nobody knows.
+	Fields func(sc *plan.Scan, about []plan.FieldRef) ([][]string, error)
 	// DefaultLimit is the number of rows when the text has no limit command;
 	// 0 means DefaultRows.
 	DefaultLimit int64

@@ -136,6 +136,9 @@ func (l *lexer) next() (token, error) {
 			}
 		}
 		if strings.IndexByte("|,()[]=<>+-*/%^!{}:.", c) < 0 {
+			if r == '&' {
+				return t, errAt(l.src, l.pos, "conditions are joined by and, or", "unexpected character %q", r)
+			}
 			return t, errAt(l.src, l.pos, "names with other characters than letters, digits, _, @ and . go into `backticks`", "unexpected character %q", r)
 		}
 		t.text = l.src[l.pos : l.pos+n]

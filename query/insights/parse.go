@@ -6,14 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// Commands that this package compiles, and those of the language that it
-// knows only by name: the two get different errors.
-var (
-	commands = []string{"accum", "addtotals", "anomaly", "appendcols", "autoregress", "cidrlookup", "count_frequent", "countFrequent", "dedup", "diff", "display", "expand", "fields",
-		"filldown", "fillmissing", "filter", "filterIndex", "head", "join", "json", "limit", "logcompare", "lookup", "outlier", "parse", "pattern", "sessionize", "sort", "stats", "tail",
-		"unmask", "unnest", "where"}
-	known = []string{"estimate", "relevantfields"}
-)
+// commands are those that this package compiles.
+var commands = []string{"accum", "addtotals", "anomaly", "appendcols", "autoregress", "cidrlookup", "count_frequent", "countFrequent", "dedup", "diff", "display", "estimate", "expand", "fields",
+	"filldown", "fillmissing", "filter", "filterIndex", "head", "join", "json", "limit", "logcompare", "lookup", "outlier", "parse", "pattern", "relevantfields", "sessionize", "sort", "stats", "tail",
+	"unmask", "unnest", "where"}
 
 // parseQuery reads the commands of a query.
 func parseQuery(text string) ([]*command, error) {
@@ -70,11 +66,7 @@ func (p *parser) pipe(closing string) ([]*command, error) {
 			break
 		}
 		if !p.isOp("|") {
-			hint := "expected | or the end of the query"
-			if p.tok.kind == tIdent && isCommand(p.tok.text) {
-				hint = "expected | before it; a text holds one query, so several are sent one by one"
-			}
-			return nil, p.fail(hint, "unexpected %s after %s", p.found(), c.name)
+			return nil, p.fail(p.afterCommand(c), "unexpected %s after %s", p.found(), c.name)
 		}
 		if err := p.advance(); err != nil {
 			return nil, err
@@ -86,6 +78,29 @@ func (p *parser) pipe(closing string) ([]*command, error) {
 	return cmds, nil
 }
 
+// meant are words of other languages, and how this one says it.
+var meant = map[string]string{
+	"contains": `text is looked for by like "text"`, "is": "isPresent(field) and not isPresent(field) ask whether a field has a value", "between": "write a >= 1 and a <= 5",
+	"descending": "did you mean desc?", "ascending": "did you mean asc?", "group": "write by, without group", "having": "a filter behind stats chooses among its rows",
+	"matches": "regular expressions are matched by like /…/", "regexp": "regular expressions are matched by like /…/", "rlike": "regular expressions are matched by like /…/", "ilike": "without case: like /(?i)text/",
+	"order": "the command is sort", "startswith": "write startsWith(field, \"text\")", "endswith": "write endsWith(field, \"text\")", ")": "there is no ( that it closes",
+}
+
+// afterCommand is the hint about what stands behind a command and is no pipe.
+func (p *parser) afterCommand(c *command) string {
+	word := strings.ToLower(p.tok.text)
+	if h := meant[word]; h != "" && !p.tok.quoted && p.tok.kind != tString {
+		return h
+	}
+	switch {
+	case p.tok.kind == tIdent && isCommand(p.tok.text):
+		return "expected | before it; a text holds one query, so several are sent one by one"
+	case p.tok.kind == tIdent && (len(c.items) > 0 || len(c.keys) > 0):
+		return "expected a comma, | or the end of the query"
+	}
+	return "expected | or the end of the query"
+}
+
 // isCommand reports whether a word is the name of a command.
 func isCommand(w string) bool {
 	return slices.ContainsFunc(commands, func(c string) bool { return strings.EqualFold(c, w) })
@@ -94,7 +109,11 @@ func isCommand(w string) bool {
 // command reads one command and its arguments.
 func (p *parser) command() (*command, error) {
 	if p.tok.kind != tIdent || p.tok.quoted {
-		return nil, p.fail("expected a command such as fields, filter or stats", "unexpected %s", p.found())
+		hint := "expected a command such as fields, filter or stats"
+		if p.isOp("|") {
+			hint = "one | stands between two commands; conditions are joined by and, or"
+		}
+		return nil, p.fail(hint, "unexpected %s", p.found())
 	}
 	back := *p
 	c := &command{name: strings.ToLower(p.tok.text), start: p.tok.start}
@@ -151,10 +170,11 @@ func (p *parser) command() (*command, error) {
 			err = p.stats(c)
 			break
 		}
-		if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, c.name) }); i >= 0 {
-			return nil, errAt(p.src, c.start, "", "command %s is known but not yet supported", known[i])
+		hint := suggest(back.tok.text, commands, "expected a command such as fields, filter or stats")
+		if c.name == "select" || c.name == "with" && p.tok.kind == tIdent {
+			hint = "this looks like SQL, which has a command and an address of its own: trailward sql, POST /v1/sql"
 		}
-		return nil, errAt(p.src, c.start, suggest(back.tok.text, append(slices.Clone(commands), known...), "expected a command such as fields, filter or stats"),
+		return nil, errAt(p.src, c.start, hint,
 			"unknown command %s", shorten(back.tok.text))
 	}
 	return c, err

@@ -285,7 +285,10 @@ func (p *parser) in(start int, l *node) (*node, error) {
 	args := []*node{l}
 	for !p.isOp(closing) {
 		if len(args) > 1 {
-			if err := p.expectOp(",", "in a list"); err != nil {
+			if !p.isOp(",") {
+				return nil, p.fail("expected , or the bracket that closes the list", "unexpected %s in a list", p.found())
+			}
+			if err := p.advance(); err != nil {
 				return nil, err
 			}
 		}

@@ -55,6 +55,9 @@ func (p *parser) further(c *command) (ok bool, err error) {
 		err = p.json(c)
 	case "tail":
 		err = p.limit(c)
+	case "relevantfields":
+		err = p.relevantFields(c)
+	case "estimate":
 	default:
 		return false, nil
 	}
@@ -313,6 +316,30 @@ func (p *parser) postfixName() (*node, error) {
 	t := p.tok
 	n := &node{op: nName, start: t.start, end: t.end, text: t.text, keys: t.keys, quote: t.quoted}
 	return n, p.advance()
+}
+
+func (p *parser) relevantFields(c *command) (err error) {
+	for !p.isWord("where") {
+		if p.tok.kind != tIdent {
+			return p.fail("expected fields and where, as in relevantfields Path, Service where Time > 400", "unexpected %s in relevantfields", p.found())
+		}
+		it := item{}
+		if it.expr, err = p.postfix(); err != nil {
+			return err
+		}
+		c.items = append(c.items, it)
+		if len(c.items) > MaxRelevant {
+			return p.fail("", "relevantfields takes at most %d fields", MaxRelevant)
+		}
+		if _, err := p.acceptOp(","); err != nil {
+			return err
+		}
+	}
+	if err := p.advance(); err != nil {
+		return err
+	}
+	c.cond, err = p.expr()
+	return err
 }
 
 func (p *parser) autoregress(c *command) (err error) {

@@ -81,7 +81,7 @@ func (l *lowerer) agg(a plan.Agg) (val, error) {
 		sql, err := l.op(opCountDistinct, x.sql)
 		return val{sql: sql, typ: plan.Int}, err
 	case "sum", "avg":
-		n, err := l.num(x)
+		n, err := l.numeric(x)
 		// Integers are added exactly (the sum is wider than they are) and
 		// become a float at the end.
 		return val{sql: "CAST(" + a.Func + "(" + n.sql + ") AS " + l.d.Type(plan.Float) + ")", typ: plan.Float}, err

@@ -295,11 +295,11 @@ func (l *lowerer) less(op plan.CompareOp, a, b val) (string, error) {
 			return l.lessText(sign, a, b)
 		}
 	}
-	na, err := l.num(a)
+	na, err := l.numeric(a)
 	if err != nil {
 		return "", err
 	}
-	nb, err := l.num(b)
+	nb, err := l.numeric(b)
 	return "(" + na.sql + sign + nb.sql + ")", err
 }
 

@@ -125,8 +125,8 @@ func (v *live) node(n plan.Node, ordered bool) {
 			v.add(c.Expr)
 		}
 		ordered = true
-	case *plan.Patterns:
-		v.add(n.X, n.PrevX, n.Time)
+	case *plan.Patterns, *plan.Relevant:
+		v.add(plan.Exprs(n)...)
 		ordered = false
 	case *plan.Limit, *plan.Dedup, *plan.Paste:
 		v.add(plan.Exprs(n)...)

@@ -322,6 +322,8 @@ func (l *lowerer) node(n plan.Node) error {
 		return l.total(n)
 	case *plan.FillBins:
 		return l.fillBins(n)
+	case *plan.Relevant:
+		return l.relevant(n)
 	}
 	return fmt.Errorf("lower a %T: not known", n)
 }
@@ -373,13 +375,13 @@ func (l *lowerer) extend(n *plan.Extend) error {
 
 func (l *lowerer) dedup(n *plan.Dedup) error {
 	var keys, missing []string
-	for _, k := range n.Keys {
+	for i, k := range n.Keys {
 		v, err := l.expr(k)
 		if err != nil {
 			return err
 		}
 		if v.doc || v.typ == plan.List {
-			return errorf(k, "dedup by one of its parts", "dedup by a map or list")
+			return errorAt(n.At[i], "dedup by one of its parts", "dedup by a map or list")
 		}
 		if v, err = l.hoist(v); err != nil {
 			return err

@@ -216,6 +216,7 @@ func FuzzLower(f *testing.F) {
 		"parse a /(?<x>\\d+)/ | stats avg(x)", "fields jsonParse(@message) as j | unnest j.a into t | display t.b", "filter isIpInSubnet(a, '10.0.0.0/8') or a in [1, 'b'] and not c like /x/",
 		"pattern @message | anomaly | filter @anomaly", "filter b in (SOURCE 'g' | sort a | limit 1 | fields b) | accum a | fields a", "join left=l right=r where l.a=r.b (SOURCE 'g' | stats count(*) as n by b) | fields r.n, l.c | addtotals col=true",
 		"stats count(*) as n by bin(1h) as t, a | fillmissing with 'x' for n | sort t | tail 2", "lookup u a as b OUTPUTNEW c | cidrlookup n ip OUTPUT x | outlier mark=true c | sessionize a", "fields a | appendcols override=true (SOURCE 'g' | fields a, b) | filldown | autoregress b p=1-3",
+		"fields a as `x%'y` | relevantfields a, `x%'y`, b.c where d > '%' | sort @fieldName | estimate",
 		"fields case(a=1,'x',b=2,3,c) as k, `odd.name`, a.b[0] | display toupper(k)", "SOURCE 'g' | fields datefloor(@timestamp, 1mo) | head 3", "stats latest(a), values(b), topk(3, c) by concat(a, 1)",
 	} {
 		f.Add(q)

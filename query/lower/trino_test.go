@@ -17,7 +17,7 @@ func TestTrino(t *testing.T) {
 SELECT "c4" AS "o1", "c5" AS "o2" FROM "t2" ORDER BY "c5" DESC NULLS LAST, "c4" ASC NULLS FIRST LIMIT 5`},
 		{"stats avg(a) by bin(5m)", `WITH "t0" AS (SELECT "c0" AS "f1", "c1" AS "f2" FROM (SELECT * FROM "records") AS "r"),
 "t1" AS (SELECT *, TRY_CAST("f2" AS DOUBLE) AS "h4" FROM "t0"),
-"t2" AS (SELECT date_add('millisecond', CAST(floor((date_diff('millisecond', TIMESTAMP '1970-01-01 00:00:00.000000', "f1") - 0) / 1e0 / 300000) AS BIGINT) * 300000 + 0, TIMESTAMP '1970-01-01 00:00:00.000000') AS "c3", CAST(avg(CASE WHEN is_finite("h4") AND strpos("f2", '_') = 0 THEN "h4" END) AS DOUBLE) AS "c5" FROM "t1" GROUP BY 1)
+"t2" AS (SELECT date_add('millisecond', CAST(floor((date_diff('millisecond', TIMESTAMP '1970-01-01 00:00:00.000000', "f1") - 0) / 1e0 / 300000) AS BIGINT) * 300000 + 0, TIMESTAMP '1970-01-01 00:00:00.000000') AS "c3", CAST(avg(CASE "f2" WHEN 'true' THEN 1e0 WHEN 'false' THEN 0e0 ELSE CASE WHEN is_finite("h4") AND strpos("f2", '_') = 0 THEN "h4" END END) AS DOUBLE) AS "c5" FROM "t1" GROUP BY 1)
 SELECT "c3" AS "o1", CASE WHEN is_finite("c5") THEN "c5" END AS "o2" FROM "t2" ORDER BY "c3" ASC NULLS FIRST LIMIT 10000`},
 		{`parse @message "user=*" as u | fields u`, `WITH "t0" AS (SELECT "c0" AS "f1", "c1" AS "f2", "c2" AS "f3" FROM (SELECT * FROM "records") AS "r"),
 "t1" AS (SELECT *, "f3" AS "h4" FROM "t0"),

@@ -170,10 +170,34 @@ func parseNumber(s string) (float64, bool) {
 	return f, err == nil
 }
 
-// float is num as a float: arithmetic on integers could overflow, which is an
+// numeric is num where a number is wanted: the texts true and false, which is
+// how the fields of records have JSON's, are 1 and 0.
+func (l *lowerer) numeric(v val) (val, error) {
+	if !isText(v) || v.doc {
+		return l.num(v)
+	}
+	if v.lit != nil {
+		switch v.lit.Text {
+		case "true", "false":
+			return l.num(l.literal(plan.Lit{Kind: plan.LitBool, Bool: v.lit.Text == "true"}))
+		}
+		return l.num(v)
+	}
+	x, err := l.hoist(v)
+	if err != nil {
+		return val{}, err
+	}
+	n, err := l.num(x)
+	if err != nil {
+		return val{}, err
+	}
+	return val{sql: "CASE " + x.sql + " WHEN 'true' THEN 1e0 WHEN 'false' THEN 0e0 ELSE " + n.sql + " END", typ: plan.Float}, nil
+}
+
+// float is numeric as a float: arithmetic on integers could overflow, which is an
 // error in SQL.
 func (l *lowerer) float(v val) (val, error) {
-	v, err := l.num(v)
+	v, err := l.numeric(v)
 	if err != nil || v.typ == plan.Float {
 		return v, err
 	}
@@ -208,8 +232,11 @@ func (l *lowerer) time(v val) (val, error) {
 	if v.typ == plan.Time {
 		return v, nil
 	}
-	f, err := l.float(v)
+	f, err := l.num(v)
 	if err != nil {
+		return val{}, err
+	}
+	if f, err = l.float(f); err != nil {
 		return val{}, err
 	}
 	sql, err := l.op(opFromMillis, f.sql)

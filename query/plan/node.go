@@ -161,6 +161,23 @@ type PatternCols struct {
 	Anomaly, AnomalyType, AnomalyText, Odd int // with Time; Odd is the score
 }
 
+// Relevant tells for each of some fields how differently its values are
+// distributed in the rows that pass a condition and in the others. Only its
+// columns exist above it, a row for each field, the most telling first.
+type Relevant struct {
+	In     Node
+	Cond   Expr
+	Fields []Named // their IDs are unused
+	// Telling leaves out the fields that tell nothing.
+	Telling bool
+	Cols    RelevantCols
+}
+
+// RelevantCols are the IDs of the columns of [Relevant]. Score is from 0 to 1.
+// Contributors is JSON text, of fields whose values are not all numbers; the
+// medians are of those whose values are.
+type RelevantCols struct{ Field, Score, Contributors, Conditional, Baseline int }
+
 // Filter keeps the rows for which Cond is true.
 type Filter struct {
 	In   Node
@@ -220,6 +237,7 @@ type Limit struct {
 type Dedup struct {
 	In   Node
 	Keys []Expr
+	At   []Pos // where each key stands in the text
 }
 
 // Unnest makes one row of each element of the list that X is, as column
@@ -270,6 +288,7 @@ func (n *Window) Input() Node     { return n.In }
 func (n *Total) Input() Node      { return n.In }
 func (n *FillBins) Input() Node   { return n.In }
 func (n *Patterns) Input() Node   { return n.In }
+func (n *Relevant) Input() Node   { return n.In }
 func (n *Filter) Input() Node     { return n.In }
 func (n *Extend) Input() Node     { return n.In }
 func (n *Aggregate) Input() Node  { return n.In }
@@ -341,6 +360,11 @@ func Exprs(n Node) []Expr {
 		}
 	case *Patterns:
 		add(n.X, n.PrevX, n.Time)
+	case *Relevant:
+		add(n.Cond)
+		for _, f := range n.Fields {
+			add(f.Expr)
+		}
 	}
 	return out
 }
@@ -360,6 +384,8 @@ type Query struct {
 	// zero leaves a side open.
 	Start, End time.Time
 	Notices    []Notice
+	// Estimate asks not for the answer but for what it would cost to read.
+	Estimate bool
 	// Matched, if set, names a function of the engine, without arguments, that is
 	// true and counts its calls: the lowering lets the records that pass the
 	// query's conditions go by it.
