@@ -8,41 +8,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
 
 	"trailward"
+	"trailward/internal/sampletest"
 )
-
-// sharedData finds the real samples, or skips the test.
-func sharedData(t testing.TB, name string) string {
-	t.Helper()
-	dir := os.Getenv("SHARED_DATA")
-	if dir == "" {
-		wd, err := os.Getwd()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for d := wd; d != filepath.Dir(d); d = filepath.Dir(d) {
-			if p := filepath.Join(d, "../shared/data"); isDir(p) {
-				dir = p
-				break
-			}
-		}
-	}
-	path := filepath.Join(dir, name)
-	if _, err := os.Stat(path); dir == "" || err != nil {
-		t.Skipf("real samples are not here: no shared/data/%s above the working directory and none in SHARED_DATA", name)
-	}
-	return path
-}
-
-func isDir(p string) bool {
-	i, err := os.Stat(p)
-	return err == nil && i.IsDir()
-}
 
 // pieceOf is a piece of a list as it was stored.
 type pieceOf struct {
@@ -283,7 +255,7 @@ func TestKubernetesAudit(t *testing.T) {
 // TestRealAuditEvents sends a real API server's events as its webhook does, and
 // finds each again byte for byte.
 func TestRealAuditEvents(t *testing.T) {
-	data, err := os.ReadFile(sharedData(t, "k8s-audit/apiserver-1.37-story.jsonl"))
+	data, err := os.ReadFile(sampletest.File(t, "k8s-audit/apiserver-1.37-story.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -368,7 +340,7 @@ func FuzzEventList(f *testing.F) {
 
 // BenchmarkEventList reads a list of 64 MiB: B/op is what a list of any size needs.
 func BenchmarkEventList(b *testing.B) {
-	data, err := os.ReadFile(sharedData(b, "k8s-audit/apiserver-1.37-story.jsonl"))
+	data, err := os.ReadFile(sampletest.File(b, "k8s-audit/apiserver-1.37-story.jsonl"))
 	if err != nil {
 		b.Fatal(err)
 	}
