@@ -338,14 +338,14 @@ func FuzzEventList(f *testing.F) {
 	})
 }
 
-// BenchmarkEventList reads a list of 64 MiB: B/op is what a list of any size needs.
+// BenchmarkEventList reads a list of 200 MiB: B/op is what a list of any size needs.
 func BenchmarkEventList(b *testing.B) {
 	data, err := os.ReadFile(sampletest.File(b, "k8s-audit/apiserver-1.37-story.jsonl"))
 	if err != nil {
 		b.Fatal(err)
 	}
 	events := strings.ReplaceAll(strings.TrimSpace(string(data)), "\n", ",")
-	n := 64<<20/len(events) + 1
+	n := 200<<20/len(events) + 1
 	b.SetBytes(int64(n * len(events)))
 	b.ReportAllocs()
 	for b.Loop() {
