@@ -54,7 +54,8 @@ type eventList struct {
 	summed int // bytes of buf that are in sum
 	items  []item
 	frames []trailward.Framed
-	pieces int // stored
+	pieces int  // handed to store
+	ended  bool // store has failed: it is not called again
 }
 
 // item is a record, buf[from:to].
@@ -293,11 +294,15 @@ func (l *eventList) flushAlways() {
 		l.frames = append(l.frames, trailward.Framed{Raw: l.buf[it.from:it.to:it.to], Damaged: it.damage})
 	}
 	l.items = l.items[:0]
+	if l.ended {
+		return
+	}
 	l.addSum(l.needed())
 	var sum [32]byte
 	l.sum.Sum(sum[:0])
 	l.pieces++
 	if err := l.store(l.frames, sum); err != nil {
+		l.ended = true
 		l.fail(err)
 	}
 }

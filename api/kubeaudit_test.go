@@ -183,6 +183,22 @@ func TestEventListBreaks(t *testing.T) {
 			t.Errorf("a body broken after %d bytes keeps %q, want %q", n, got, want)
 		}
 	}
+	// What the store refuses ends the list, although more of it has been read.
+	calls := 0
+	l := eventList{src: strings.NewReader(body), piece: 4096, maxRecords: 1, maxEvent: 64, hold: func(int64) bool { return true }, give: func(int64) {}}
+	l.store = func([]trailward.Framed, [32]byte) error {
+		if calls++; calls == 2 {
+			return broken
+		}
+		return nil
+	}
+	if err := l.read(); !errors.Is(err, broken) || calls != 2 {
+		t.Errorf("a list whose second piece is refused = %v after %d pieces, want the error after 2", err, calls)
+	}
+	l.salvage()
+	if calls != 2 {
+		t.Errorf("the store is called %d times, want no more after it failed", calls)
+	}
 	for left := range 10 {
 		l := eventList{src: strings.NewReader(body), piece: 10, maxRecords: 1, maxEvent: 64, give: func(int64) {}}
 		l.hold = func(int64) bool { left--; return left >= 0 }
