@@ -59,6 +59,7 @@ var (
 	errBodyTooLarge = errors.New("body too large")
 	errRatio        = errors.New("decompression ratio too high")
 	errNoMemory     = errors.New("no memory for the body")
+	errEncoding     = errors.New("content encoding not supported")
 )
 
 // readBody reads and decompresses an ingest body, within the limits. The
@@ -67,47 +68,96 @@ var (
 // release when it is done, also after a failure.
 func (s *Server) readBody(r *http.Request) (*body, *failure) {
 	b := &body{budget: s.memory}
-	if r.ContentLength > s.cfg.MaxBody {
-		return b, s.bodyFailure(errBodyTooLarge, "")
+	src := s.openBody(r, s.cfg.MaxBody, s.cfg.MaxDecoded)
+	defer src.close()
+	err := b.fill(src, s.cfg.MaxDecoded)
+	b.wire = src.wire.n
+	if err != nil {
+		return b, src.refuse(err)
 	}
-	wire := &meter{r: r.Body, left: s.cfg.MaxBody}
-	f := s.readInto(b, wire, r)
-	b.wire = wire.n
-	if f != nil && f.reason != "slow" {
-		// A client that is still sending when the connection is closed often sees
-		// a reset instead of the answer, and the Retry-After in it. So what it may
-		// send by the limit is taken, and thrown away.
-		io.Copy(io.Discard, wire)
-	}
-	return b, f
+	return b, nil
 }
 
-func (s *Server) readInto(b *body, wire *meter, r *http.Request) *failure {
-	var src io.Reader = wire
-	encoding := strings.ToLower(strings.TrimSpace(strings.Join(r.Header.Values("Content-Encoding"), ",")))
-	switch encoding {
-	case "", "identity":
-	case "gzip", "x-gzip":
-		z, err := gzip.NewReader(wire)
-		if err != nil {
-			return s.bodyFailure(err, "gzip")
-		}
-		src = &ratioReader{r: z, wire: wire, ratio: s.cfg.MaxRatio}
-	case "zstd":
-		z, err := zstdDecoder(wire, s.cfg.MaxDecoded)
-		if err != nil {
-			return s.bodyFailure(err, "zstd")
-		}
-		defer freeZstd(z)
-		src = &ratioReader{r: z, wire: wire, ratio: s.cfg.MaxRatio}
-	default:
-		return (&failure{status: http.StatusUnsupportedMediaType, message: "the content encoding is not supported", hint: "use gzip, zstd or none", reason: "encoding"}).
-			with("Accept-Encoding", "gzip, zstd")
+// bodyReader gives a request's body decompressed, within limits. Its memory is that of
+// the decoder, which is bounded.
+type bodyReader struct {
+	s           *Server
+	encoding    string
+	announced   int64 // bytes by the header; -1: not known
+	most        int64 // bytes as sent
+	mostDecoded int64
+	wire        *meter
+	src         io.Reader // nil until the first read
+	decoded     int64
+	zstd        *zstd.Decoder
+}
+
+// openBody makes the reader of a body that may have most bytes as sent and mostDecoded
+// after decompression. The caller closes it.
+func (s *Server) openBody(r *http.Request, most, mostDecoded int64) *bodyReader {
+	return &bodyReader{
+		s: s, encoding: strings.ToLower(strings.TrimSpace(strings.Join(r.Header.Values("Content-Encoding"), ","))),
+		announced: r.ContentLength, most: most, mostDecoded: mostDecoded, wire: &meter{r: r.Body, left: most},
 	}
-	if err := b.fill(src, s.cfg.MaxDecoded); err != nil {
-		return s.bodyFailure(err, encoding)
+}
+
+func (b *bodyReader) Read(p []byte) (int, error) {
+	if b.src == nil {
+		if err := b.open(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := b.src.Read(p)
+	b.decoded += int64(n)
+	if b.decoded > b.mostDecoded {
+		return n, errBodyTooLarge
+	}
+	return n, err
+}
+
+func (b *bodyReader) open() error {
+	if b.announced > b.most {
+		return errBodyTooLarge
+	}
+	switch b.encoding {
+	case "", "identity":
+		b.src = b.wire
+	case "gzip", "x-gzip":
+		z, err := gzip.NewReader(b.wire)
+		if err != nil {
+			return err
+		}
+		b.src = &ratioReader{r: z, wire: b.wire, ratio: b.s.cfg.MaxRatio}
+	case "zstd":
+		z, err := zstdDecoder(b.wire, b.s.cfg.MaxDecoded)
+		if err != nil {
+			return err
+		}
+		b.zstd = z
+		b.src = &ratioReader{r: z, wire: b.wire, ratio: b.s.cfg.MaxRatio}
+	default:
+		return errEncoding
 	}
 	return nil
+}
+
+func (b *bodyReader) close() {
+	if b.zstd != nil {
+		freeZstd(b.zstd)
+		b.zstd = nil
+	}
+}
+
+// refuse is the answer to a body that could not be read.
+func (b *bodyReader) refuse(err error) *failure {
+	f := b.failure(err)
+	if f.reason != "slow" && !(errors.Is(err, errBodyTooLarge) && b.wire.n == 0) {
+		// A client that is still sending when the connection is closed often sees
+		// a reset instead of the answer, and the Retry-After in it. So what it may
+		// send by the limit of a batch is taken, and thrown away.
+		io.Copy(io.Discard, io.LimitReader(b.wire, b.s.cfg.MaxBody))
+	}
+	return f
 }
 
 // fill reads src to its end.
@@ -139,31 +189,43 @@ func (b *body) fill(src io.Reader, limit int64) error {
 	}
 }
 
-// bodyFailure says what was wrong with a body.
-func (s *Server) bodyFailure(err error, encoding string) *failure {
-	var netErr net.Error
+// failure says what was wrong with a body.
+func (b *bodyReader) failure(err error) *failure {
 	switch {
+	case errors.Is(err, errEncoding):
+		return (&failure{status: http.StatusUnsupportedMediaType, message: "the content encoding is not supported", hint: "use gzip, zstd or none", reason: "encoding"}).
+			with("Accept-Encoding", "gzip, zstd")
 	case errors.Is(err, errBodyTooLarge), errors.Is(err, zstd.ErrDecoderSizeExceeded):
-		return tooLarge("body", fmt.Sprintf("the body is larger than %d bytes as sent or %d bytes decompressed", s.cfg.MaxBody, s.cfg.MaxDecoded))
+		return tooLarge("body", fmt.Sprintf("the body is larger than %d bytes as sent or %d bytes decompressed", b.most, b.mostDecoded))
 	case errors.Is(err, errRatio):
-		return tooLarge("ratio", fmt.Sprintf("the body decompresses to more than %d times its size", s.cfg.MaxRatio))
+		return tooLarge("ratio", fmt.Sprintf("the body decompresses to more than %d times its size", b.s.cfg.MaxRatio))
 	case errors.Is(err, zstd.ErrWindowSizeExceeded):
 		return tooLarge("window", fmt.Sprintf("the zstd window is larger than %d bytes", maxWindow))
 	case errors.Is(err, errNoMemory):
 		return overloaded("too many bodies are being received")
-	case errors.As(err, &netErr) && netErr.Timeout():
-		return (&failure{status: http.StatusRequestTimeout, message: "the body did not arrive within " + s.cfg.ReadTimeout.String(), reason: "slow"}).with("Connection", "close")
-	case encoding == "" || encoding == "identity":
-		return &failure{status: http.StatusBadRequest, message: "the body was cut short", reason: "malformed"}
+	case b.wire.broke:
+		return b.s.brokeOff(err)
 	default:
-		return badRequest("the body is not valid " + encoding)
+		return badRequest("the body is not valid " + b.encoding)
 	}
+}
+
+// brokeOff is the answer to a body that did not come whole. Whoever sends the same
+// again may have more luck.
+func (s *Server) brokeOff(err error) *failure {
+	f := &failure{status: http.StatusRequestTimeout, message: "the body broke off on its way", hint: "send it again", reason: "cut"}
+	var netErr net.Error
+	if errors.As(err, &netErr) && netErr.Timeout() {
+		f.message, f.reason = "the body did not arrive within "+s.cfg.ReadTimeout.String(), "slow"
+	}
+	return f.with("Connection", "close")
 }
 
 // meter counts what is read and ends with errBodyTooLarge over the limit.
 type meter struct {
 	r       io.Reader
 	n, left int64
+	broke   bool // it ended otherwise than whole
 }
 
 func (m *meter) Read(p []byte) (int, error) {
@@ -174,6 +236,7 @@ func (m *meter) Read(p []byte) (int, error) {
 		if n > 0 {
 			return 0, errBodyTooLarge
 		}
+		m.broke = m.broke || err != nil && err != io.EOF
 		return 0, err
 	}
 	if int64(len(p)) > m.left {
@@ -182,6 +245,7 @@ func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.r.Read(p)
 	m.n += int64(n)
 	m.left -= int64(n)
+	m.broke = m.broke || err != nil && err != io.EOF
 	return n, err
 }
 

@@ -128,7 +128,7 @@ func (s *Server) readSmallJSON(r *http.Request, what string, v any) *failure {
 	case errors.Is(err, errBodyTooLarge):
 		return tooLarge("body", "the body is larger than 65536 bytes")
 	case err != nil:
-		return s.bodyFailure(err, "")
+		return s.brokeOff(err)
 	case len(data) == 0:
 		return nil
 	}

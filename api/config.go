@@ -16,6 +16,7 @@ const (
 	DefaultMaxBody       = 32 << 20
 	DefaultMaxDecoded    = 64 << 20
 	DefaultMaxRatio      = 200
+	DefaultMaxAuditBody  = 1 << 30
 	DefaultMaxLine       = 16 << 20
 	DefaultMaxRecords    = 100_000
 	DefaultMaxBodyMemory = 256 << 20
@@ -74,6 +75,10 @@ type Config struct {
 	// from the first MiB on). Over any of them: 413.
 	MaxBody, MaxDecoded int64
 	MaxRatio            int64
+	// MaxAuditBody bounds the body of the Kubernetes audit webhook in bytes, as sent
+	// and after decompression, instead of MaxBody, MaxDecoded and MaxRecords: it is
+	// stored in pieces as it arrives. What comes before the limit is stored. Over: 413.
+	MaxAuditBody int64
 	// MaxLine bounds a record in bytes, MaxRecords their number in one request.
 	// Over: 413; nothing is stored. An audit event over MaxLine is kept in
 	// pieces, so that one event cannot lose the API server's whole batch.
@@ -139,6 +144,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxBody, DefaultMaxBody)
 	def(&c.MaxDecoded, DefaultMaxDecoded)
 	def(&c.MaxRatio, DefaultMaxRatio)
+	def(&c.MaxAuditBody, DefaultMaxAuditBody)
 	def(&c.MaxLine, DefaultMaxLine)
 	def(&c.MaxRecords, DefaultMaxRecords)
 	def(&c.MaxBodyMemory, DefaultMaxBodyMemory)
@@ -210,7 +216,8 @@ func (c Config) Validate() error {
 		{"MaxBody", c.MaxBody, 1 << 10, 1 << 30},
 		{"MaxDecoded", c.MaxDecoded, 1 << 10, 1 << 30},
 		{"MaxRatio", c.MaxRatio, 2, 1 << 20},
-		{"MaxLine", int64(c.MaxLine), 1 << 10, 1 << 30},
+		{"MaxAuditBody", c.MaxAuditBody, 1 << 10, 1 << 40},
+		{"MaxLine", int64(c.MaxLine), 1 << 10, 48 << 20},
 		{"MaxRecords", int64(c.MaxRecords), 1, 10_000_000},
 		{"MaxBodyMemory", c.MaxBodyMemory, 1 << 20, 1 << 40},
 		{"MaxIngests", int64(c.MaxIngests), 1, 1 << 16},
@@ -259,7 +266,7 @@ func (c Config) LogValue() slog.Value {
 	c = c.withDefaults()
 	return slog.GroupValue(
 		slog.String("listen", c.Listen), slog.String("tls_cert", c.TLSCert), slog.Bool("open_loopback", c.OpenLoopback),
-		slog.Int64("max_body", c.MaxBody), slog.Int64("max_decoded", c.MaxDecoded), slog.Int("max_line", c.MaxLine),
+		slog.Int64("max_body", c.MaxBody), slog.Int64("max_decoded", c.MaxDecoded), slog.Int64("max_audit_body", c.MaxAuditBody), slog.Int("max_line", c.MaxLine),
 		slog.Int("max_records", c.MaxRecords), slog.Int64("max_body_memory", c.MaxBodyMemory),
 		slog.Int("max_ingests", c.MaxIngests), slog.Int("max_queries", c.MaxQueries), slog.Int("max_cats", c.MaxCats), slog.Duration("query_timeout", c.QueryTimeout),
 		slog.Int("max_async", c.MaxAsync), slog.Int64("max_async_memory", c.MaxAsyncMemory), slog.Duration("async_keep", c.AsyncKeep),

@@ -60,9 +60,13 @@ type IngestRequest struct {
 	// BatchID makes a re-sent batch safe; empty means that the client gave
 	// none. A batch's identity is principal, group, stream, id and body hash: the same
 	// id with another hash is [ErrBatchConflict].
-	BatchID   string
-	Principal string   // who sends: "local" or "token:ID"
-	BodyHash  [32]byte // SHA-256 of the body after decompression; zero without a BatchID
+	BatchID string
+	// BatchIDMade says that BatchID is made of the body's hash, so that records
+	// without a natural key are not stored again when the body is sent again. A batch whose
+	// records all have one needs no id.
+	BatchIDMade bool
+	Principal   string   // who sends: "local" or "token:ID"
+	BodyHash    [32]byte // SHA-256 of the body after decompression; zero without a BatchID
 	// Records are the batch in order, already within every limit. They are the
 	// ingest function's to read until it returns.
 	Records []trailward.Framed
@@ -78,6 +82,33 @@ type IngestResult struct {
 	Damaged    map[string]int64         `json:"damaged"`    // kept as text, by reason; counted in Records too
 	Rejected   int64                    `json:"rejected"`   // could not be stored
 	Kinds      map[trailward.Kind]int64 `json:"kinds"`      // of the new ones
+}
+
+// add counts what became of another piece of the same body.
+func (r *IngestResult) add(o IngestResult) {
+	r.Records += o.Records
+	r.Bytes += o.Bytes
+	r.Duplicates += o.Duplicates
+	r.Conflicts += o.Conflicts
+	r.Rejected += o.Rejected
+	*r = r.whole()
+	for reason, n := range o.Damaged {
+		r.Damaged[reason] += n
+	}
+	for kind, n := range o.Kinds {
+		r.Kinds[kind] += n
+	}
+}
+
+// whole is r with its maps made, as it is answered.
+func (r IngestResult) whole() IngestResult {
+	if r.Damaged == nil {
+		r.Damaged = map[string]int64{}
+	}
+	if r.Kinds == nil {
+		r.Kinds = map[trailward.Kind]int64{}
+	}
+	return r
 }
 
 // IngestFunc stores a batch. It returns nil only when every record that the

@@ -2,239 +2,485 @@ package api
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
+	"hash"
+	"io"
+	"unsafe"
 
 	"trailward"
+)
+
+const (
+	// auditPiece is how much of an EventList is stored at once, in bytes: a list as
+	// API servers usually send it is one piece.
+	auditPiece = 4 << 20
+	// auditPieceRecords is the same in records; real events have 500 bytes and more.
+	auditPieceRecords = 8192
 )
 
 // errNotEventList means that a body holds no list of audit events.
 var errNotEventList = errors.New("not an EventList")
 
-// splitEventList takes the items out of an EventList, each with its exact
-// bytes. It looks at the outermost object only and never recurses, so that depth
-// costs nothing. An item is whatever stands between the commas, an audit event
-// or not: what it is, intake finds out.
+// eventList takes the items out of an EventList as it arrives, each with its
+// exact bytes, and stores them piece by piece: a list of any size needs the
+// memory of a piece, or of its longest event. It looks at the outermost object
+// only and never recurses, so that depth costs nothing. An item is whatever
+// stands between the commas, an audit event or not: what it is, intake finds out.
 //
 // A list that breaks off keeps the items before that place, and all that
-// follows as one damaged record. An object that says kind Event is a list of
-// itself. Events over maxEvent are kept in damaged pieces. Only a body that is no such object, or that holds more
-// than maxRecords records, is an error.
-func splitEventList(body []byte, maxRecords, maxEvent int) ([]trailward.Framed, error) {
-	sc := scanner{b: body}
-	sc.space()
-	start := sc.i
-	if !sc.eat('{') {
-		return nil, errNotEventList
+// follows as a damaged record. An object that says kind Event is a list of itself.
+// Events over maxEvent are kept in damaged pieces of that size. Where things are
+// cut depends on the bytes of the body alone and not on how they arrive: the
+// same list sent again is cut in the same places.
+type eventList struct {
+	src                         io.Reader
+	piece, maxRecords, maxEvent int
+	// hold reserves memory, or reports that there is none; give gives it back.
+	hold func(n int64) bool
+	give func(n int64)
+	// store keeps a piece, whose records are valid until it returns. sum is the
+	// hash of the body up to the piece's end.
+	store func(records []trailward.Framed, sum [32]byte) error
+
+	buf    []byte
+	err    error // why nothing more comes: io.EOF, or what went wrong
+	gone   int64 // bytes of the body before buf
+	pos    int   // the next byte to be looked at
+	mark   int   // where that begins which must stay in buf; -1: nothing before pos
+	what   marked
+	long   bool // the event at mark had pieces before
+	sum    hash.Hash
+	summed int // bytes of buf that are in sum
+	items  []item
+	frames []trailward.Framed
+	pieces int  // handed to store
+	ended  bool // store has failed: it is not called again
+}
+
+// item is a record, buf[from:to].
+type item struct {
+	from, to int
+	damage   string
+}
+
+// itemSize is what a record costs beside its bytes.
+const itemSize = int64(unsafe.Sizeof(item{})) + framedSize
+
+// marked says what begins at eventList.mark, and so what becomes of it when it
+// has more bytes than an event may have.
+type marked int
+
+const (
+	markedEvent  marked = iota // is kept in pieces
+	markedMember               // a member that is no event: is forgotten
+	markedStart                // the object before it is known what it is: it is no list
+)
+
+// wordSize is the length of the longest word that list looks for.
+const wordSize = len(`"EventList"`)
+
+// release gives the memory back.
+func (l *eventList) release() {
+	l.give(int64(cap(l.buf)) + int64(cap(l.items))*itemSize)
+	l.buf, l.items = nil, nil
+}
+
+// salvage stores the whole items that are left after read has failed. It cuts the
+// list where it would not be cut otherwise.
+func (l *eventList) salvage() { l.flush() }
+
+// read takes the list apart to the body's end. [errNotEventList]: the body is
+// none. Errors of src and store, and [errNoMemory], end it. The caller calls
+// release when it is done.
+func (l *eventList) read() error {
+	l.mark, l.sum = -1, sha256.New()
+	err := l.list()
+	if l.broken() {
+		return l.err
 	}
-	var items []trailward.Framed
-	var kind []byte
-	hasItems := false
-	add := func(raw []byte, damage string) error {
-		for {
-			f := trailward.Framed{Raw: raw, Damaged: damage}
-			if len(raw) > maxEvent {
-				f = trailward.Framed{Raw: raw[:maxEvent:maxEvent], Damaged: damageLongEvent}
-			}
-			if len(items) == maxRecords {
-				return ErrTooManyRecords
-			}
-			items = append(items, f)
-			if len(raw) <= maxEvent {
-				return nil
-			}
-			raw, damage = raw[maxEvent:], damageLongEvent
-		}
+	if err != nil {
+		return err
 	}
-	// rest keeps what follows a place where the list breaks off.
-	rest := func(from int) ([]trailward.Framed, error) {
+	l.mark, l.pos = -1, len(l.buf)
+	if l.pieces == 0 || len(l.items) > 0 {
+		l.flushAlways()
+	}
+	if l.broken() {
+		return l.err
+	}
+	return nil
+}
+
+// list reads the outermost object and what follows it.
+func (l *eventList) list() error {
+	if l.token() != '{' {
+		return errNotEventList
+	}
+	l.setMark(markedStart)
+	l.pos++
+	if l.token() == '}' {
+		return errNotEventList
+	}
+	known, hasItems := false, false // known: it is a list
+	rest := func() error {
 		if !hasItems {
-			return nil, errNotEventList
+			return errNotEventList
 		}
-		tail := bytes.TrimRight(body[from:], " \t\r\n")
-		if len(tail) == 0 {
-			tail = body[from:]
-		}
-		if len(tail) == 0 {
-			// The body ends where more had to come. There are no bytes to keep;
-			// the last item was whole.
-			return items, nil
-		}
-		if err := add(tail, damageCutList); err != nil {
-			return nil, err
-		}
-		return items, nil
-	}
-	sc.space()
-	if sc.eat('}') {
-		return nil, errNotEventList
+		l.rest()
+		return nil
 	}
 	for {
-		sc.space()
-		at := sc.i
-		key, ok := sc.str()
-		if !ok {
-			return rest(at)
+		c := l.token()
+		if known {
+			l.setMark(markedMember)
 		}
-		sc.space()
-		if !sc.eat(':') {
-			return rest(at)
+		if c != '"' {
+			return rest()
 		}
-		sc.space()
-		switch {
-		case string(key) == `"items"` && sc.peek() == '[':
-			hasItems = true
-			sc.i++
-			sc.space()
-			if sc.eat(']') {
-				break
+		key, ok := l.word()
+		if !ok || l.token() != ':' {
+			return rest()
+		}
+		l.pos++
+		if c = l.token(); key == `"items"` && c == '[' {
+			known, hasItems = true, true
+			l.pos++
+			if !l.array() {
+				return nil
 			}
-			for {
-				sc.space()
-				from := sc.i
-				if !sc.value() {
-					return rest(from)
+		} else {
+			value, ok := l.word()
+			switch {
+			case !ok:
+				return rest()
+			case key == `"items"` && value == "null": // what Go writes for no items
+				known, hasItems = true, true
+			case key == `"kind"` && value == `"Event"` && !known:
+				// The whole object is the event.
+				l.pos, l.what = l.mark, markedEvent
+				if l.event() {
+					l.end()
 				}
-				if err := add(body[from:sc.i:sc.i], ""); err != nil {
-					return nil, err
-				}
-				sc.space()
-				if sc.eat(',') {
-					continue
-				}
-				if sc.eat(']') {
-					break
-				}
-				return rest(sc.i)
+				return nil
+			case key == `"kind"` && value == `"EventList"`:
+				known = true
+			case key == `"kind"`:
+				l.items = l.items[:0] // they are not audit events
+				return errNotEventList
 			}
+		}
+		switch l.token() {
+		case ',':
+			l.pos++
+		case '}':
+			l.pos++
+			if !hasItems {
+				return errNotEventList
+			}
+			l.end()
+			return nil
 		default:
-			from := sc.i
-			if !sc.value() {
-				return rest(at)
-			}
-			switch string(key) {
-			case `"kind"`:
-				kind = body[from:sc.i]
-			case `"items"`:
-				hasItems = hasItems || string(body[from:sc.i]) == "null" // what Go writes for no items
-			}
+			l.setMark(markedEvent)
+			return rest()
 		}
-		sc.space()
-		if sc.eat(',') {
+	}
+}
+
+// array reads items up to the bracket after the last one. Where they break
+// off, all that follows is kept, and the result is false.
+func (l *eventList) array() bool {
+	l.mark = -1
+	if l.token() == ']' {
+		l.pos++
+		return true
+	}
+	for {
+		l.token()
+		l.setMark(markedEvent)
+		if !l.event() {
+			return false
+		}
+		switch l.token() {
+		case ',':
+			l.pos++
+		case ']':
+			l.pos++
+			return true
+		default:
+			l.setMark(markedEvent)
+			l.rest()
+			return false
+		}
+	}
+}
+
+// event reads the event that begins at mark. Where it breaks off, all that
+// follows is kept, and the result is false.
+func (l *eventList) event() bool {
+	if !l.value() {
+		l.rest()
+		return false
+	}
+	l.add("")
+	return true
+}
+
+// end keeps what comes behind the list.
+func (l *eventList) end() {
+	l.mark = -1
+	l.token()
+	l.setMark(markedEvent)
+	l.rest()
+}
+
+// rest keeps everything from mark on as damaged.
+func (l *eventList) rest() {
+	l.what = markedEvent
+	for more := true; more; more = l.more() {
+		l.pos = len(l.buf)
+	}
+	if l.broken() {
+		return
+	}
+	// Where nothing but white space is left, the last item was whole.
+	l.pos = l.mark + len(bytes.TrimRight(l.buf[l.mark:], " \t\r\n"))
+	l.add(damageCutList)
+}
+
+// add makes a record of what lies between mark and here.
+func (l *eventList) add(damage string) {
+	if l.long || l.pos-l.mark > l.maxEvent {
+		damage = damageLongEvent
+	}
+	for from := l.mark; from < l.pos; {
+		to := min(l.pos, from+l.maxEvent)
+		l.mark = to
+		l.put(item{from, to, damage})
+		from = l.mark
+	}
+	l.mark, l.long = -1, false
+}
+
+// put adds a record to the piece. It does not move buf.
+func (l *eventList) put(it item) {
+	if len(l.items) == l.maxRecords {
+		l.flush()
+	}
+	if len(l.items) == cap(l.items) {
+		n := min(max(2*cap(l.items), 64), l.maxRecords)
+		if !l.hold(int64(n-cap(l.items)) * itemSize) {
+			l.fail(errNoMemory)
+			return
+		}
+		l.items = append(make([]item, 0, n), l.items...)
+	}
+	l.items = append(l.items, it)
+}
+
+// flush stores the records that there are.
+func (l *eventList) flush() {
+	if len(l.items) > 0 {
+		l.flushAlways()
+	}
+}
+
+func (l *eventList) flushAlways() {
+	if cap(l.frames) < len(l.items) {
+		l.frames = make([]trailward.Framed, 0, cap(l.items))
+	}
+	l.frames = l.frames[:0]
+	for _, it := range l.items {
+		l.frames = append(l.frames, trailward.Framed{Raw: l.buf[it.from:it.to:it.to], Damaged: it.damage})
+	}
+	l.items = l.items[:0]
+	if l.ended {
+		return
+	}
+	l.addSum(l.needed())
+	var sum [32]byte
+	l.sum.Sum(sum[:0])
+	l.pieces++
+	if err := l.store(l.frames, sum); err != nil {
+		l.ended = true
+		l.fail(err)
+	}
+}
+
+func (l *eventList) addSum(to int) {
+	if to > l.summed {
+		l.sum.Write(l.buf[l.summed:to])
+		l.summed = to
+	}
+}
+
+func (l *eventList) fail(err error) {
+	if l.err == nil || l.err == io.EOF {
+		l.err = err
+	}
+}
+
+// broken reports whether the body ended otherwise than whole.
+func (l *eventList) broken() bool { return l.err != nil && l.err != io.EOF }
+
+// setMark keeps what begins here.
+func (l *eventList) setMark(what marked) { l.mark, l.what = l.pos, what }
+
+// needed is where that begins which must stay in buf, but for items.
+func (l *eventList) needed() int {
+	if l.mark >= 0 {
+		return l.mark
+	}
+	return l.pos
+}
+
+// more reads on, at least one byte. It is called when all that was read is
+// looked at, and changes what buf, pos and mark are.
+func (l *eventList) more() bool {
+	for l.err == nil {
+		if len(l.buf) == cap(l.buf) {
+			l.room()
 			continue
 		}
-		if !sc.eat('}') {
-			return rest(sc.i)
+		n, err := l.src.Read(l.buf[len(l.buf):cap(l.buf)])
+		l.buf = l.buf[:len(l.buf)+n]
+		l.err = err
+		if n > 0 {
+			return true
 		}
-		break
-	}
-	end := sc.i
-	if string(kind) == `"Event"` {
-		items = nil
-		hasItems = true
-		if err := add(body[start:end:end], ""); err != nil {
-			return nil, err
-		}
-	} else if !hasItems || len(kind) > 0 && string(kind) != `"EventList"` {
-		return nil, errNotEventList
-	}
-	sc.space()
-	if sc.i < len(body) {
-		return rest(sc.i)
-	}
-	return items, nil
-}
-
-// scanner walks over JSON text and finds where values end. It is lenient about
-// what is inside a value and exact about where it ends.
-type scanner struct {
-	b []byte
-	i int
-}
-
-func (s *scanner) peek() byte {
-	if s.i < len(s.b) {
-		return s.b[s.i]
-	}
-	return 0
-}
-
-func (s *scanner) eat(c byte) bool {
-	if s.i < len(s.b) && s.b[s.i] == c {
-		s.i++
-		return true
 	}
 	return false
 }
 
-func (s *scanner) space() {
-	for s.i < len(s.b) {
-		switch s.b[s.i] {
-		case ' ', '\t', '\r', '\n':
-			s.i++
-		default:
+// room makes room in a full buf: by storing the piece that it holds, by letting
+// go of what is not needed, by cutting an event that is too long, or by growing.
+func (l *eventList) room() {
+	most := max(l.piece, l.maxEvent+1)
+	if cap(l.buf) >= l.piece {
+		if l.flush(); l.err != nil {
 			return
 		}
 	}
+	if len(l.items) == 0 {
+		if l.mark == 0 && len(l.buf) == most {
+			switch l.what {
+			case markedEvent:
+				l.mark, l.long = l.maxEvent, true
+				l.put(item{0, l.maxEvent, damageLongEvent})
+				if l.flush(); l.err != nil {
+					return
+				}
+			case markedMember:
+				l.mark = l.pos - wordSize
+			case markedStart:
+				l.fail(errNotEventList)
+				return
+			}
+		}
+		if n := l.needed(); n > 0 {
+			l.addSum(n)
+			l.buf = l.buf[:copy(l.buf, l.buf[n:])]
+			l.gone += int64(n)
+			l.pos -= n
+			l.mark = max(l.mark-n, -1)
+			l.summed -= n
+			return
+		}
+	}
+	size := min(max(2*cap(l.buf), firstRead), most)
+	if !l.hold(int64(size)) {
+		l.fail(errNoMemory)
+		return
+	}
+	l.give(int64(cap(l.buf)))
+	l.buf = append(make([]byte, 0, size), l.buf...)
 }
 
-// str reads a string and returns it with its quotes.
-func (s *scanner) str() ([]byte, bool) {
-	from := s.i
-	if !s.eat('"') {
-		return nil, false
-	}
-	for s.i < len(s.b) {
-		n := bytes.IndexByte(s.b[s.i:], '"')
-		if n < 0 {
-			break
-		}
-		end := s.i + n
-		slashes := 0
-		for end-slashes-1 >= s.i && s.b[end-slashes-1] == '\\' {
-			slashes++
-		}
-		s.i = end + 1
-		if slashes%2 == 0 {
-			return s.b[from:s.i], true
+// token goes over white space and returns the byte behind it, 0 at the end.
+func (l *eventList) token() byte {
+	for l.pos < len(l.buf) || l.more() {
+		switch c := l.buf[l.pos]; c {
+		case ' ', '\t', '\r', '\n':
+			l.pos++
+		default:
+			return c
 		}
 	}
-	s.i = len(s.b)
-	return nil, false
+	return 0
 }
 
-// value reads any value. Brackets are counted, not matched: a value whose
-// brackets do not fit together is not JSON, and intake will see that.
-func (s *scanner) value() bool {
+// word reads a value and returns it if it has at most wordSize bytes.
+func (l *eventList) word() (word string, ok bool) {
+	from := l.gone + int64(l.pos)
+	ok = l.value()
+	if n := l.gone + int64(l.pos) - from; ok && n <= int64(wordSize) {
+		word = string(l.buf[l.pos-int(n) : l.pos])
+	}
+	return word, ok
+}
+
+// value reads any value. It is lenient about what is inside a value and exact
+// about where it ends. Brackets are counted, not matched: a value whose brackets
+// do not fit together is not JSON, and intake will see that.
+func (l *eventList) value() bool {
 	depth := 0
-	for s.i < len(s.b) {
-		switch s.b[s.i] {
+	for l.pos < len(l.buf) || l.more() {
+		switch l.buf[l.pos] {
 		case '{', '[':
 			depth++
-			s.i++
+			l.pos++
 		case '}', ']':
 			if depth == 0 {
 				return false
 			}
 			depth--
-			s.i++
+			l.pos++
 		case '"':
-			if _, ok := s.str(); !ok {
+			if !l.str() {
 				return false
 			}
 		case ' ', '\t', '\r', '\n', ',', ':':
 			if depth == 0 {
 				return false
 			}
-			s.i++
+			l.pos++
 			continue
 		default:
-			for s.i < len(s.b) && !delimiter(s.b[s.i]) {
-				s.i++
+			for (l.pos < len(l.buf) || l.more()) && !delimiter(l.buf[l.pos]) {
+				l.pos++
+			}
+			if l.broken() && l.pos == len(l.buf) {
+				return false // half a number looks like one
 			}
 		}
 		if depth == 0 {
 			return true
 		}
+	}
+	return false
+}
+
+// str reads a string.
+func (l *eventList) str() bool {
+	l.pos++
+	if i := bytes.IndexByte(l.buf[l.pos:], '"'); i >= 0 && bytes.IndexByte(l.buf[l.pos:l.pos+i], '\\') < 0 {
+		l.pos += i + 1
+		return true
+	}
+	escaped := false
+	for l.pos < len(l.buf) || l.more() {
+		for i, c := range l.buf[l.pos:] {
+			switch {
+			case escaped:
+				escaped = false
+			case c == '\\':
+				escaped = true
+			case c == '"':
+				l.pos += i + 1
+				return true
+			}
+		}
+		l.pos = len(l.buf)
 	}
 	return false
 }

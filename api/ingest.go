@@ -180,6 +180,10 @@ func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
 			last = k
 		}
 	}
+	if n := entrySize(records, req.Stream); n > maxEntry {
+		s.fail(w, r, tooLarge("entry", fmt.Sprintf("the records have %d bytes with what is kept beside them (columns, attributes, stream), the most is %d", n, maxEntry)))
+		return
+	}
 	req.Records = records
 	req.identify(b)
 	if !isFramed {
@@ -194,6 +198,38 @@ func (r *IngestRequest) identify(b *body) {
 	if r.BatchID != "" {
 		r.BodyHash = sha256.Sum256(b.data)
 	}
+}
+
+// maxEntry bounds the bytes of a batch as it is written to the WAL, whose
+// entries have 64 MiB at most. A short header line or wrapper stands for columns and
+// attributes of every record, so that a body within its limit can be far over this one.
+const maxEntry = 63 << 20
+
+// entrySize is at least what a batch takes in the WAL.
+func entrySize(records []trailward.Framed, stream string) int64 {
+	var total, beside int64
+	var columns []string
+	var attrs []trailward.Attr
+	for i := range records {
+		f := &records[i]
+		// Neighbours mostly share what is beside them.
+		if i == 0 || !sameSlice(f.Columns, columns) || !sameSlice(f.Attrs, attrs) {
+			columns, attrs = f.Columns, f.Attrs
+			beside = int64(len(stream)) + 64
+			for _, c := range columns {
+				beside += int64(len(c)) + 4
+			}
+			for _, a := range attrs {
+				beside += int64(len(a.Name)+len(a.Value)) + 8
+			}
+		}
+		total += int64(len(f.Raw)) + beside
+	}
+	return total
+}
+
+func sameSlice[T any](a, b []T) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // takeRecords frames a body, within the limits.
@@ -243,22 +279,29 @@ func (s *Server) tooManyRecords() *failure {
 
 // store hands a batch to the store and answers when it is durable.
 func (s *Server) store(w http.ResponseWriter, r *http.Request, req IngestRequest) {
-	leave, err := s.ingests.enter(r.Context(), req.Principal+"\x00"+req.Group)
-	if errors.Is(err, errFull) {
-		s.fail(w, r, overloaded("too many batches are being stored"))
+	result, f := s.keep(r, req)
+	if f != nil {
+		s.fail(w, r, f)
 		return
 	}
+	writeJSON(w, http.StatusOK, result.whole())
+}
+
+// keep waits for a turn and stores a batch. Without a failure, it is durable.
+func (s *Server) keep(r *http.Request, req IngestRequest) (IngestResult, *failure) {
+	leave, err := s.ingests.enter(r.Context(), req.Principal+"\x00"+req.Group)
+	if errors.Is(err, errFull) {
+		return IngestResult{}, overloaded("too many batches are being stored")
+	}
 	if err != nil {
-		s.fail(w, r, s.failureOf(r, "wait to ingest", err))
-		return
+		return IngestResult{}, s.failureOf(r, "wait to ingest", err)
 	}
 	defer leave()
 	route := routeName(r)
 	s.metrics.received.WithLabelValues(route).Add(float64(len(req.Records)))
 	result, err := s.deps.Ingest(r.Context(), req)
 	if err != nil {
-		s.fail(w, r, s.failureOf(r, "ingest", err))
-		return
+		return IngestResult{}, s.failureOf(r, "ingest", err)
 	}
 	var damaged int64
 	for _, n := range result.Damaged {
@@ -270,13 +313,7 @@ func (s *Server) store(w http.ResponseWriter, r *http.Request, req IngestRequest
 	s.metrics.conflicts.WithLabelValues(route).Add(float64(result.Conflicts))
 	s.metrics.damaged.WithLabelValues(route).Add(float64(damaged))
 	s.metrics.refused.WithLabelValues(route).Add(float64(result.Rejected))
-	if result.Damaged == nil {
-		result.Damaged = map[string]int64{}
-	}
-	if result.Kinds == nil {
-		result.Kinds = map[trailward.Kind]int64{}
-	}
-	writeJSON(w, http.StatusOK, result)
+	return result, nil
 }
 
 // routeName is the route's name in metrics.

@@ -414,9 +414,12 @@ func (s *Server) putLookup(w http.ResponseWriter, r *http.Request) {
 	b := &body{budget: s.memory}
 	defer b.release()
 	if err := b.fill(&meter{r: r.Body, left: maxLookup}, maxLookup); err != nil {
-		f := s.bodyFailure(err, "")
-		if errors.Is(err, errBodyTooLarge) {
+		f := s.brokeOff(err)
+		switch {
+		case errors.Is(err, errBodyTooLarge):
 			f = tooLarge("body", fmt.Sprintf("the table is larger than %d bytes", maxLookup))
+		case errors.Is(err, errNoMemory):
+			f = overloaded("too many bodies are being received")
 		}
 		s.fail(w, r, f)
 		return

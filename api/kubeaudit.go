@@ -1,7 +1,13 @@
 package api
 
 import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"trailward"
 )
@@ -9,7 +15,10 @@ import (
 // The API server's webhook backend posts an EventList and tries about five
 // times; after that the batch is lost for ever, whatever the answer was, so that
 // a 4xx for one odd event would throw away up to 400 good ones. Hence: whatever
-// is in the list is kept, and only a body that is no list at all is refused.
+// is in the list is kept, however long it is, and only a body that is no list at all is refused. The
+// list is stored in pieces as it arrives. Where it breaks off, the answer makes the
+// API server send it again, and the natural keys of the events tell which of
+// them are stored.
 const (
 	// DefaultAuditGroup and DefaultAuditStream are where events go when the URL
 	// names no other place.
@@ -46,31 +55,77 @@ func (s *Server) kubernetesAudit(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, f)
 		return
 	}
-	b, f := s.readBody(r)
-	defer b.release()
-	s.metrics.bodyBytes.WithLabelValues(routeName(r)).Add(float64(b.wire))
-	if f != nil {
-		s.fail(w, r, f)
-		return
+	body := s.openBody(r, s.cfg.MaxAuditBody, s.cfg.MaxAuditBody)
+	defer body.close()
+	start := time.Now()
+	var total IngestResult
+	var storing time.Duration
+	var refused *failure
+	pieces := 0
+	// What has come is worth keeping, whether its sender still waits or not.
+	ctx := r.WithContext(context.WithoutCancel(r.Context()))
+	list := eventList{
+		src: body, piece: auditPiece, maxRecords: min(s.cfg.MaxRecords, auditPieceRecords), maxEvent: s.cfg.MaxLine,
+		hold: s.memory.take, give: s.memory.give,
+		store: func(records []trailward.Framed, sum [32]byte) error {
+			piece := req
+			piece.BatchIDMade = req.BatchID == ""
+			piece.Records, piece.BodyHash, piece.BatchID = records, sum, pieceID(req.BatchID, pieces, sum)
+			from := time.Now()
+			var result IngestResult
+			if result, refused = s.keep(ctx, piece); refused != nil {
+				return errRefused
+			}
+			pieces++
+			total.add(result)
+			// ReadTimeout is the client's time; what the store takes is not.
+			storing += time.Since(from)
+			if rec := recorderOf(r); rec != nil {
+				_ = rec.ctl.SetReadDeadline(start.Add(s.cfg.ReadTimeout + storing)) // a connection without deadlines is a test's
+			}
+			return nil
+		},
 	}
-	// An item is two bytes at least, an event several hundred.
-	estimate := min(int64(len(b.data))/2+1, int64(s.cfg.MaxRecords)) * framedSize
-	if !b.hold(estimate) {
-		s.fail(w, r, overloaded("too many bodies are being received"))
-		return
-	}
-	records, err := splitEventList(b.data, s.cfg.MaxRecords, s.cfg.MaxLine)
+	defer list.release()
+	err := list.read()
+	s.metrics.bodyBytes.WithLabelValues(routeName(r)).Add(float64(body.wire.n))
 	switch {
-	case err == ErrTooManyRecords:
-		s.fail(w, r, s.tooManyRecords())
+	case err == nil:
+		writeJSON(w, http.StatusOK, total.whole())
 		return
-	case err != nil:
-		f := badRequest("the body is not an audit.k8s.io EventList")
+	case errors.Is(err, errNotEventList):
+		f = badRequest("the body is not an audit.k8s.io EventList")
 		f.hint = `want a JSON object with "kind":"EventList" and "items"`
-		s.fail(w, r, f)
-		return
+	case refused != nil:
+		f = refused
+		body.refuse(err)
+	default:
+		f = body.refuse(err)
+		if !body.wire.broke {
+			// It will not come whole if it is sent again. One that broke off on its way will,
+			// and then its pieces end where they always do, so that records without
+			// a natural key are known again.
+			list.salvage()
+		}
 	}
-	req.Records = records
-	req.identify(b)
-	s.store(w, r, req)
+	if n := total.Records + total.Duplicates; n > 0 && f.status != statusClientGone {
+		f.hint = fmt.Sprintf("the first %d records are stored; sent again, they are not stored twice", n)
+	}
+	s.fail(w, r, f)
+}
+
+// errRefused means that the store did not take a piece.
+var errRefused = errors.New("piece refused")
+
+// pieceID is the batch id of a piece of a list: the client's own, which a client
+// cannot choose for another piece, since its ids have no spaces, or one that is made of the
+// body's hash.
+func pieceID(given string, piece int, sum [32]byte) string {
+	switch {
+	case given != "" && piece == 0:
+		return given
+	case given != "":
+		return given + " " + strconv.Itoa(piece+1)
+	}
+	return "body " + hex.EncodeToString(sum[:])
 }

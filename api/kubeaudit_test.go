@@ -4,44 +4,59 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"trailward"
+	"trailward/internal/sampletest"
 )
 
-// sharedData finds the real samples, or skips the test.
-func sharedData(t testing.TB, name string) string {
-	t.Helper()
-	dir := os.Getenv("SHARED_DATA")
-	if dir == "" {
-		wd, err := os.Getwd()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for d := wd; d != filepath.Dir(d); d = filepath.Dir(d) {
-			if p := filepath.Join(d, "../shared/data"); isDir(p) {
-				dir = p
-				break
+// pieceOf is a piece of a list as it was stored.
+type pieceOf struct {
+	records []string // "!" before it: damaged
+	sum     [32]byte
+}
+
+// readList takes a list apart in pieces of the given size.
+func readList(src io.Reader, piece, maxRecords, maxEvent int) (pieces []pieceOf, held int64, err error) {
+	l := eventList{
+		src: src, piece: piece, maxRecords: maxRecords, maxEvent: maxEvent,
+		hold: func(n int64) bool { held += n; return true },
+		give: func(n int64) { held -= n },
+		store: func(records []trailward.Framed, sum [32]byte) error {
+			p := pieceOf{sum: sum}
+			for _, f := range records {
+				s := string(f.Raw)
+				if f.Damaged != "" {
+					s = "!" + s
+				}
+				p.records = append(p.records, s)
 			}
-		}
+			pieces = append(pieces, p)
+			return nil
+		},
 	}
-	path := filepath.Join(dir, name)
-	if _, err := os.Stat(path); dir == "" || err != nil {
-		t.Skipf("real samples are not here: no shared/data/%s above the working directory and none in SHARED_DATA", name)
+	if err = l.read(); err != nil && err != errNotEventList {
+		l.salvage()
 	}
-	return path
+	l.release()
+	return pieces, held, err
 }
 
-func isDir(p string) bool {
-	i, err := os.Stat(p)
-	return err == nil && i.IsDir()
+func joined(pieces []pieceOf) []string {
+	var out []string
+	for _, p := range pieces {
+		out = append(out, p.records...)
+	}
+	return out
 }
 
-func TestSplitEventList(t *testing.T) {
+func TestEventList(t *testing.T) {
 	long := `{"auditID":"` + strings.Repeat("x", 100) + `"}`
 	tests := []struct {
 		name, body string
@@ -75,23 +90,122 @@ func TestSplitEventList(t *testing.T) {
 		{"array", `[{"a":1}]`, nil, errNotEventList},
 		{"text", `hello`, nil, errNotEventList},
 		{"cut before the items", `{"kind":"EventList","it`, nil, errNotEventList},
-		{"too many", `{"items":[` + strings.Repeat("1,", 40) + `1]}`, nil, ErrTooManyRecords},
+		{"kind after the items", `{"items":[{"a":1}],"kind":"EventList"}`, []string{`{"a":1}`}, nil},
+		{"another kind after the items", `{"items":[{"a":1}],"kind":"PodList"}`, nil, errNotEventList},
+		{"an event whose kind comes late", `{"auditID":"x","kind":"Event"}`, []string{`{"auditID":"x","kind":"Event"}`}, nil},
+		{"a long event by itself", `{"kind":"Event","a":"` + strings.Repeat("x", 70) + `"}`, []string{"!" + `{"kind":"Event","a":"` + strings.Repeat("x", 43), "!" + strings.Repeat("x", 27) + `"}`}, nil},
+		{"a long member before the items", `{"kind":"EventList","metadata":"` + strings.Repeat(`\"items\"`, 30) + `","items":[{"a":1}]}`, []string{`{"a":1}`}, nil},
+		{"a long member after the items", `{"kind":"EventList","items":[{"a":1}],"metadata":"` + strings.Repeat("x", 300) + `"}`, []string{`{"a":1}`}, nil},
+		{"cut after a long key", `{"items":[{"a":1}],"b":`, []string{`{"a":1}`, `!"b":`}, nil},
+		{"a long cut event", `{"items":[{"a":"` + strings.Repeat("x", 70), []string{`!{"a":"` + strings.Repeat("x", 58), "!" + strings.Repeat("x", 12)}, nil},
+		{"much white space", strings.Repeat(" ", 300) + `{"items":[` + strings.Repeat("\n", 300) + `{"a":1}` + strings.Repeat("\t", 300) + `]}` + strings.Repeat(" ", 300), []string{`{"a":1}`}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			items, err := splitEventList([]byte(tt.body), 20, 64)
-			var got []string
-			for _, f := range items {
-				s := string(f.Raw)
-				if f.Damaged != "" {
-					s = "!" + s
+			for _, piece := range []int{1, 65, 100, 4096} {
+				pieces, held, err := readList(strings.NewReader(tt.body), piece, 20, 64)
+				got := joined(pieces)
+				if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", tt.want) || err != tt.err {
+					t.Errorf("pieces of %d bytes of %s = %q, %v, want %q, %v", piece, tt.body, got, err, tt.want, tt.err)
 				}
-				got = append(got, s)
-			}
-			if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", tt.want) || err != tt.err {
-				t.Errorf("splitEventList(%s) = %q, %v, want %q, %v", tt.body, got, err, tt.want, tt.err)
+				if held != 0 {
+					t.Errorf("%d bytes of memory are still held, want 0", held)
+				}
 			}
 		})
+	}
+}
+
+// TestEventListBeginning: what has said for longer than an event what it is not is no list.
+func TestEventListBeginning(t *testing.T) {
+	body := `{"metadata":"` + strings.Repeat("x", 300) + `","items":[{"a":1}]}`
+	if pieces, held, err := readList(strings.NewReader(body), 64, 20, 64); err != errNotEventList || held != 0 || pieces != nil {
+		t.Errorf("a list with a long member first = %q, %v with %d bytes held, want %v", pieces, err, held, errNotEventList)
+	}
+}
+
+// TestEventListPieces: what is stored at once is bounded in bytes and in number, whatever the
+// list, and so is the memory.
+func TestEventListPieces(t *testing.T) {
+	const events, piece, maxRecords = 10_000, 16 << 10, 30
+	var body bytes.Buffer
+	body.WriteString(`{"kind":"EventList","items":[`)
+	for i := range events {
+		fmt.Fprintf(&body, `%s{"auditID":"%d","pad":"%s"}`, ","[:min(i, 1)], i, strings.Repeat("x", i%3000))
+	}
+	body.WriteString("]}")
+	var held, most int64
+	n := 0
+	l := eventList{
+		src: &body, piece: piece, maxRecords: maxRecords, maxEvent: 4096,
+		hold: func(n int64) bool { held += n; most = max(most, held); return true },
+		give: func(n int64) { held -= n },
+		store: func(records []trailward.Framed, _ [32]byte) error {
+			size := 0
+			for _, f := range records {
+				size += len(f.Raw)
+				if want := fmt.Sprintf(`{"auditID":"%d",`, n); !strings.HasPrefix(string(f.Raw), want) {
+					t.Fatalf("record %d = %s, want %s", n, f.Raw, want)
+				}
+				n++
+			}
+			if size > piece || len(records) > maxRecords {
+				t.Errorf("piece of %d records with %d bytes, want at most %d and %d", len(records), size, maxRecords, piece)
+			}
+			return nil
+		},
+	}
+	if err := l.read(); err != nil || n != events {
+		t.Errorf("read() = %v after %d events, want all %d", err, n, events)
+	}
+	if most > 2*piece+64*itemSize {
+		t.Errorf("%d bytes of memory were held, want at most two pieces and their records", most)
+	}
+}
+
+// TestEventListBreaks: whole events before the place where a body breaks off are
+// kept, half ones are not, and a list without memory or store ends with their error.
+func TestEventListBreaks(t *testing.T) {
+	const body = `{"kind":"EventList","items":[{"a":"1"},{"b":2},34,{"c":3}]}`
+	broken := errors.New("broken")
+	for n := range len(body) {
+		pieces, held, err := readList(io.MultiReader(strings.NewReader(body[:n]), iotest.ErrReader(broken)), 20, 20, 64)
+		if !errors.Is(err, broken) || held != 0 {
+			t.Fatalf("a body broken after %d bytes = %v with %d bytes held, want the error and none", n, err, held)
+		}
+		var want []string
+		for i, end := range []int{38, 46, 50, 57} { // 34 is whole with the comma behind it
+			if n >= end {
+				want = append(want, []string{`{"a":"1"}`, `{"b":2}`, "34", `{"c":3}`}[i])
+			}
+		}
+		if got := joined(pieces); fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
+			t.Errorf("a body broken after %d bytes keeps %q, want %q", n, got, want)
+		}
+	}
+	// What the store refuses ends the list, although more of it has been read.
+	calls := 0
+	l := eventList{src: strings.NewReader(body), piece: 4096, maxRecords: 1, maxEvent: 64, hold: func(int64) bool { return true }, give: func(int64) {}}
+	l.store = func([]trailward.Framed, [32]byte) error {
+		if calls++; calls == 2 {
+			return broken
+		}
+		return nil
+	}
+	if err := l.read(); !errors.Is(err, broken) || calls != 2 {
+		t.Errorf("a list whose second piece is refused = %v after %d pieces, want the error after 2", err, calls)
+	}
+	l.salvage()
+	if calls != 2 {
+		t.Errorf("the store is called %d times, want no more after it failed", calls)
+	}
+	for left := range 10 {
+		l := eventList{src: strings.NewReader(body), piece: 10, maxRecords: 1, maxEvent: 64, give: func(int64) {}}
+		l.hold = func(int64) bool { left--; return left >= 0 }
+		l.store = func([]trailward.Framed, [32]byte) error { return broken }
+		if err := l.read(); !errors.Is(err, errNoMemory) && !errors.Is(err, broken) {
+			t.Errorf("a list without memory or store = %v, want that error", err)
+		}
 	}
 }
 
@@ -99,9 +213,9 @@ func TestSplitEventList(t *testing.T) {
 func TestDeepEvents(t *testing.T) {
 	const depth = 1_000_000
 	event := strings.Repeat(`{"a":[`, depth) + strings.Repeat(`]}`, depth)
-	items, err := splitEventList([]byte(`{"items":[`+event+`]}`), 10, 64<<20)
-	if err != nil || len(items) != 1 || string(items[0].Raw) != event {
-		t.Errorf("splitEventList(an event %d deep) = %d items, %v, want it whole", 2*depth, len(items), err)
+	pieces, _, err := readList(strings.NewReader(`{"items":[`+event+`]}`), auditPiece, 10, 64<<20)
+	if items := joined(pieces); err != nil || len(items) != 1 || items[0] != event {
+		t.Errorf("a list with an event %d deep = %d items, %v, want it whole", 2*depth, len(items), err)
 	}
 }
 
@@ -125,7 +239,6 @@ func TestKubernetesAudit(t *testing.T) {
 		{"an event over the limit is kept in pieces", "?group=g", `{"items":[{"a":"` + strings.Repeat("x", 3000) + `"},{"b":1}]}`, Config{MaxLine: 1024}, 200, "g", "webhook", 4},
 		{"no list", "?group=g", `{"kind":"Status"}`, Config{}, 400, "", "", 0},
 		{"no JSON", "?group=g", "hello", Config{}, 400, "", "", 0},
-		{"too many", "?group=g", list, Config{MaxRecords: 2}, 413, "", "", 0},
 		{"bad group", "?group=a+b", list, Config{}, 400, "", "", 0},
 		{"the server's group", "?group=trailward/x", list, Config{}, 403, "", "", 0},
 	}
@@ -158,7 +271,7 @@ func TestKubernetesAudit(t *testing.T) {
 // TestRealAuditEvents sends a real API server's events as its webhook does, and
 // finds each again byte for byte.
 func TestRealAuditEvents(t *testing.T) {
-	data, err := os.ReadFile(sharedData(t, "k8s-audit/apiserver-1.37-story.jsonl"))
+	data, err := os.ReadFile(sampletest.File(t, "k8s-audit/apiserver-1.37-story.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,26 +296,45 @@ func TestRealAuditEvents(t *testing.T) {
 	}
 }
 
-func FuzzSplitEventList(f *testing.F) {
+func FuzzEventList(f *testing.F) {
 	for _, s := range []string{
 		`{"kind":"EventList","items":[{"a":1},{"b":"\\\""}]}`, `{"kind":"Event"}`, `{"items":null}`, `{"items":[[[`, `{"items":[1,2,,3]}`,
 		"{\"items\":[\xff]}", `{"items":[{}]}trailing`, strings.Repeat(`{"items":[`, 100), `{"kind":1,"items":[true]}`,
 	} {
-		f.Add([]byte(s))
+		f.Add([]byte(s), uint16(50))
 	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		items, err := splitEventList(body, 1000, 100)
-		if err != nil {
+	f.Fuzz(func(t *testing.T, body []byte, size uint16) {
+		piece := int(size)%300 + 1
+		whole, held, err := readList(bytes.NewReader(body), len(body)+101, 1000, 100)
+		pieces, held2, err2 := readList(bytes.NewReader(body), piece, 10, 100)
+		again, held3, err3 := readList(iotest.OneByteReader(bytes.NewReader(body)), piece, 10, 100)
+		if held != 0 || held2 != 0 || held3 != 0 {
+			t.Fatalf("memory is still held: %d, %d, %d", held, held2, held3)
+		}
+		if err2 != err3 || fmt.Sprint(pieces) != fmt.Sprint(again) {
+			t.Fatalf("%q in pieces of %d = %q, %v, byte by byte %q, %v", body, piece, pieces, err2, again, err3)
+		}
+		if err != nil || err2 != nil {
 			return
+		}
+		if fmt.Sprintf("%q", joined(whole)) != fmt.Sprintf("%q", joined(pieces)) {
+			t.Fatalf("%q in pieces of %d = %q, in one %q", body, piece, joined(pieces), joined(whole))
 		}
 		// Every record is a piece of the body, in order, and none overlap.
 		rest := body
-		for _, it := range items {
-			i := bytes.Index(rest, it.Raw)
-			if i < 0 || len(it.Raw) == 0 || len(it.Raw) > 100 {
-				t.Fatalf("splitEventList(%q) gave %q, which does not follow in the body", body, it.Raw)
+		var got []byte
+		for _, it := range joined(whole) {
+			raw := []byte(it)
+			i := bytes.Index(rest, raw)
+			if i < 0 && raw[0] == '!' {
+				raw = raw[1:]
+				i = bytes.Index(rest, raw)
 			}
-			rest = rest[i+len(it.Raw):]
+			if i < 0 || len(raw) == 0 || len(raw) > 101 {
+				t.Fatalf("%q gave %q, which does not follow in the body", body, it)
+			}
+			rest = rest[i+len(raw):]
+			got = append(got, raw...)
 		}
 		// What the standard library calls an EventList is taken apart as it does.
 		var l struct {
@@ -212,28 +344,37 @@ func FuzzSplitEventList(f *testing.F) {
 		if !json.Valid(body) || json.Unmarshal(body, &l) != nil || l.Kind != "EventList" || bytes.Count(body, []byte(`"items"`)) != 1 || bytes.Count(body, []byte("kind")) != 1 || bytes.Contains(body, []byte(`\u`)) {
 			return
 		}
-		var got, want []byte
-		for _, it := range items {
-			got = append(got, it.Raw...)
-		}
+		var want []byte
 		for _, it := range l.Items {
 			want = append(want, it...)
 		}
 		if l.Items != nil && !bytes.Equal(got, want) {
-			t.Errorf("splitEventList(%q) = %q, want %q", body, got, want)
+			t.Errorf("%q = %q, want %q", body, got, want)
 		}
 	})
 }
 
-func BenchmarkSplitEventList(b *testing.B) {
-	data, err := os.ReadFile(sharedData(b, "k8s-audit/apiserver-1.37-story.jsonl"))
+// BenchmarkEventList reads a list of 200 MiB: B/op is what a list of any size needs.
+func BenchmarkEventList(b *testing.B) {
+	data, err := os.ReadFile(sampletest.File(b, "k8s-audit/apiserver-1.37-story.jsonl"))
 	if err != nil {
 		b.Fatal(err)
 	}
-	body := []byte(`{"kind":"EventList","items":[` + strings.Join(strings.Split(strings.TrimSpace(string(data)), "\n"), ",") + `]}`)
-	b.SetBytes(int64(len(body)))
+	events := strings.ReplaceAll(strings.TrimSpace(string(data)), "\n", ",")
+	n := 200<<20/len(events) + 1
+	b.SetBytes(int64(n * len(events)))
+	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := splitEventList(body, 100_000, 1<<20); err != nil {
+		parts := []io.Reader{strings.NewReader(`{"kind":"EventList","items":[`)}
+		for i := range n {
+			parts = append(parts, strings.NewReader(","[:min(i, 1)]), strings.NewReader(events))
+		}
+		l := eventList{
+			src: io.MultiReader(append(parts, strings.NewReader("]}"))...), piece: auditPiece, maxRecords: auditPieceRecords, maxEvent: DefaultMaxLine,
+			hold: func(int64) bool { return true }, give: func(int64) {},
+			store: func([]trailward.Framed, [32]byte) error { return nil },
+		}
+		if err := l.read(); err != nil {
 			b.Fatal(err)
 		}
 	}

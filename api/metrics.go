@@ -30,7 +30,7 @@ type metrics struct {
 	conflicts  *prometheus.CounterVec   // route
 	damaged    *prometheus.CounterVec   // route
 	refused    *prometheus.CounterVec   // route; records that the store could not keep
-	rejected   *prometheus.CounterVec   // route, reason; requests of which nothing was stored
+	rejected   *prometheus.CounterVec   // route, reason; requests that were refused
 	rows       *prometheus.CounterVec   // route
 	queries    *prometheus.HistogramVec // language, result
 
@@ -82,7 +82,7 @@ func newMetrics(reg *prometheus.Registry, g gauges) (*metrics, error) {
 		duplicates:   counter("trailward_ingest_records_duplicate_total", "Records that were stored before.", "route"),
 		damaged:      counter("trailward_ingest_records_damaged_total", "Records kept as text because they were not whole.", "route"),
 		refused:      counter("trailward_ingest_records_rejected_total", "Records that the store could not keep.", "route"),
-		rejected:     counter("trailward_ingest_requests_rejected_total", "Ingest requests of which nothing was stored, by reason.", "route", "reason"),
+		rejected:     counter("trailward_ingest_requests_rejected_total", "Ingest requests that were refused, by reason; of an audit list, pieces may be stored.", "route", "reason"),
 		rows:         counter("trailward_query_rows_total", "Rows handed out.", "route"),
 		queries: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "trailward_query_seconds", Help: "Time of a question in the engine, from its turn to its last row, by language (insights, sql) and result: ok, failed, cancelled.",

@@ -178,7 +178,7 @@ func (s *Server) readQuestion(r *http.Request, lang query.Language) (query.Reque
 	case errors.Is(err, errBodyTooLarge):
 		return req, tooLarge("body", fmt.Sprintf("the body is larger than %d bytes", s.cfg.MaxQueryBody))
 	case err != nil:
-		return req, s.bodyFailure(err, "")
+		return req, s.brokeOff(err)
 	}
 	q, f := decodeQuestion(data, lang)
 	if f != nil {

@@ -303,8 +303,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		s.account(r, rec, rt, name, time.Since(start), crash != nil)
-		if crash != nil {
-			panic(http.ErrAbortHandler) // cuts the connection, so that half an answer is not taken for a whole one
+		if crash != nil || rec.gone && rec.status == 0 {
+			// Cuts the connection, so that half an answer is not taken for a whole one,
+			// nor the empty 200 that net/http makes of none by whoever still listens.
+			panic(http.ErrAbortHandler)
 		}
 	}()
 	s.dispatch(rec, r, rt, allowed)

@@ -1,6 +1,10 @@
 package format
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"trailward/internal/jsonstring"
+)
 
 // JSONScanner finds where one JSON value ends. It is fed the value's bytes in
 // pieces as they come, keeps a bit for each open bracket and nothing else, and
@@ -286,61 +290,12 @@ func JSONUnquote(dst, inside []byte) (out []byte, ok bool) {
 		if inside[j] < ' ' || j+1 == len(inside) {
 			return dst[:base], false
 		}
-		i = j + 2
-		switch c := inside[j+1]; c {
-		case '"', '\\', '/':
-			dst = append(dst, c)
-		case 'b':
-			dst = append(dst, '\b')
-		case 'f':
-			dst = append(dst, '\f')
-		case 'n':
-			dst = append(dst, '\n')
-		case 'r':
-			dst = append(dst, '\r')
-		case 't':
-			dst = append(dst, '\t')
-		case 'u':
-			r, ok := hex4(inside[i:])
-			if !ok {
-				return dst[:base], false
-			}
-			i += 4
-			if r >= 0xd800 && r < 0xe000 {
-				if r >= 0xdc00 || len(inside) < i+6 || inside[i] != '\\' || inside[i+1] != 'u' {
-					return dst[:base], false
-				}
-				low, ok := hex4(inside[i+2:])
-				if !ok || low < 0xdc00 || low > 0xdfff {
-					return dst[:base], false
-				}
-				r = 0x10000 + (r-0xd800)<<10 + (low - 0xdc00)
-				i += 6
-			}
-			dst = utf8.AppendRune(dst, r)
-		default:
+		r, n, ok := jsonstring.Escape(inside[j+1:])
+		if !ok {
 			return dst[:base], false
 		}
+		i = j + 1 + n
+		dst = utf8.AppendRune(dst, r)
 	}
 	return dst, true
-}
-
-func hex4(b []byte) (r rune, ok bool) {
-	if len(b) < 4 {
-		return 0, false
-	}
-	for _, c := range b[:4] {
-		switch {
-		case c >= '0' && c <= '9':
-			c -= '0'
-		case c >= 'a' && c <= 'f':
-			c -= 'a' - 10
-		case c >= 'A' && c <= 'F':
-			c -= 'A' - 10
-		default:
-			return 0, false
-		}
-		r = r<<4 | rune(c)
-	}
-	return r, true
 }

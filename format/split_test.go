@@ -13,6 +13,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"trailward"
+	"trailward/internal/sampletest"
 )
 
 // show writes fields as "path=value" lines, which is how tests state them.
@@ -181,30 +182,10 @@ func TestFlowHeader(t *testing.T) {
 	}
 }
 
-// sharedData finds the folder of published test data, which is not part of
-// the repository.
-func sharedData(t testing.TB) string {
-	if d := os.Getenv("SHARED_DATA"); d != "" {
-		return d
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		d := filepath.Join(dir, "shared", "data")
-		if st, err := os.Stat(d); err == nil && st.IsDir() {
-			return d
-		}
-	}
-	t.Skip("no ../shared/data here, and SHARED_DATA is not set")
-	return ""
-}
-
 // TestSplitRealData holds that what is classified as a kind can be split as
 // it, that the main fields are there, and that times can be read.
 func TestSplitRealData(t *testing.T) {
-	root := sharedData(t)
+	root := sampletest.Dir(t)
 	for _, c := range []struct {
 		files string
 		kind  trailward.Kind

@@ -47,7 +47,8 @@ func ParseTime(value []byte, ref time.Time) (ns int64, ok bool) {
 }
 
 // TextTime returns the time with which a line of text begins, if it begins
-// with one: RFC 3339 and its kin, RFC 3164, the same in square brackets, or
+// with one: RFC 3339 and its kin, RFC 3164, the same in square brackets or behind one
+// word in them (kubectl logs --prefix), the header of Kubernetes' own programs (klog), or
 // the time in the brackets of a web server's access log. It serves
 // [trailward.KindText], whose records have no fields to find a time in.
 func TextTime(raw []byte, ref time.Time) (ns int64, ok bool) {
@@ -58,7 +59,15 @@ func TextTime(raw []byte, ref time.Time) (ns int64, ok bool) {
 				return ns, true
 			}
 		}
+		if i := bytes.IndexAny(b[:min(len(b), maxPrefix)], "] "); i > 0 && b[i] == ']' && len(b) > i+2 && b[i+1] == ' ' && b[i+2] != '[' {
+			if ns, ok := TextTime(b[i+2:], ref); ok {
+				return ns, true
+			}
+		}
 		b = b[1:]
+	}
+	if len(b) > 21 && b[5] == ' ' && b[8] == ':' && (b[0] == 'I' || b[0] == 'W' || b[0] == 'E' || b[0] == 'F') {
+		return klogTime(b, ref)
 	}
 	if len(b) < 14 {
 		return 0, false
@@ -77,6 +86,23 @@ func TextTime(raw []byte, ref time.Time) (ns int64, ok bool) {
 		return ParseTime(head[i+2:i+28], ref)
 	}
 	return 0, false
+}
+
+// maxPrefix is the most that a word in brackets before the time may have: names of a pod
+// (253 bytes) and of a container (63).
+const maxPrefix = 330
+
+// klogTime reads "I0102 15:04:05.000000", which names no year.
+func klogTime(b []byte, ref time.Time) (ns int64, ok bool) {
+	month, ok := digits2(b[1:])
+	if !ok || month < 1 || month > 12 {
+		return 0, false
+	}
+	const names = "JanFebMarAprMayJunJulAugSepOctNovDec"
+	stamp := append(make([]byte, 0, 32), names[3*(month-1):3*month]...)
+	stamp = append(append(stamp, ' '), b[3:21]...)
+	n, ns, ok := scanStamp(stamp, ref)
+	return ns, ok && n == len(stamp) && (len(b) == 21 || b[21] == ' ')
 }
 
 func isAlnum(c byte) bool {

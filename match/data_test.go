@@ -13,36 +13,13 @@ import (
 	"unicode/utf8"
 
 	"trailward"
+	"trailward/internal/sampletest"
 )
-
-// sharedData finds the folder of published test data, which is not part of the
-// repository.
-func sharedData(t *testing.T) string {
-	if d := os.Getenv("SHARED_DATA"); d != "" {
-		return d
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if d := filepath.Join(dir, "..", "shared", "data"); isDir(d) {
-			return d
-		}
-	}
-	t.Skip("no ../shared/data here, and SHARED_DATA is not set")
-	return ""
-}
-
-func isDir(path string) bool {
-	st, err := os.Stat(path)
-	return err == nil && st.IsDir()
-}
 
 // TestRealData: a pattern made of a value in a real record, at its path, matches
 // the record, and the opposite does not.
 func TestRealData(t *testing.T) {
-	root := sharedData(t)
+	root := sampletest.Dir(t)
 	records, patterns := 0, 0
 	for _, dir := range []string{"k8s-audit", "cloudtrail", "dns", "other"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, e fs.DirEntry, err error) error {

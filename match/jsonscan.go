@@ -3,8 +3,9 @@ package match
 import (
 	"bytes"
 	"sync"
-	"unicode/utf16"
 	"unicode/utf8"
+
+	"trailward/internal/jsonstring"
 )
 
 // jsonScan is what one match needs; it is used again.
@@ -259,61 +260,14 @@ func unescape(dst, in []byte) []byte {
 			i++
 			continue
 		}
-		c := in[i+1]
-		i += 2
-		switch c {
-		case 'b':
-			dst = append(dst, '\b')
-		case 'f':
-			dst = append(dst, '\f')
-		case 'n':
-			dst = append(dst, '\n')
-		case 'r':
-			dst = append(dst, '\r')
-		case 't':
-			dst = append(dst, '\t')
-		case 'u':
-			r, ok := hex4(in[i:])
-			if !ok {
-				dst = append(dst, 'u')
-				continue
-			}
-			i += 4
-			if utf16.IsSurrogate(r) {
-				low := rune(-1)
-				if i+1 < len(in) && in[i] == '\\' && in[i+1] == 'u' {
-					if l, ok := hex4(in[i+2:]); ok {
-						low = l
-					}
-				}
-				if r = utf16.DecodeRune(r, low); r != utf8.RuneError {
-					i += 6
-				}
-			}
-			dst = utf8.AppendRune(dst, r)
-		default:
-			dst = append(dst, c)
+		r, n, _ := jsonstring.Escape(in[i+1:])
+		if n == 0 {
+			dst = append(dst, in[i+1])
+			i += 2
+			continue
 		}
+		dst = utf8.AppendRune(dst, r)
+		i += 1 + n
 	}
 	return dst
-}
-
-func hex4(b []byte) (rune, bool) {
-	if len(b) < 4 {
-		return 0, false
-	}
-	var r rune
-	for _, c := range b[:4] {
-		switch {
-		case c >= '0' && c <= '9':
-			r = r<<4 | rune(c-'0')
-		case c >= 'a' && c <= 'f':
-			r = r<<4 | rune(c-'a'+10)
-		case c >= 'A' && c <= 'F':
-			r = r<<4 | rune(c-'A'+10)
-		default:
-			return 0, false
-		}
-	}
-	return r, true
 }

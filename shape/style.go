@@ -175,7 +175,8 @@ func (s Style) plainIn(v []byte) bool {
 // dst. It returns the style that the escapes show and whether all of it is
 // sound: exact is false for a lone surrogate, invalid UTF-8 or an escape that
 // no style writes, where the record must be kept verbatim; valid is false when
-// raw is not the body of a JSON string at all.
+// raw is not the body of a JSON string at all. internal/jsonstring reads escapes, too, but
+// does not tell how they were written, which is what matters here.
 func unescape(dst, raw []byte) (out []byte, st Style, exact, valid bool) {
 	exact = true
 	for i := 0; i < len(raw); {

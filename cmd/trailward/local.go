@@ -191,6 +191,7 @@ func (l *local) IngestBatch(ctx context.Context, r api.IngestRequest) (api.Inges
 	batch := &store.Batch{Group: r.Group, ID: r.BatchID, Principal: r.Principal, Stream: r.Stream, Body: r.BodyHash, Records: make([]trailward.Record, len(r.Records))}
 	batch.Taken = store.NewTakenList(len(r.Records), size)
 	damaged := map[string]int64{}
+	keyed := true
 	for i := range r.Records {
 		rec, t, reason := prepare(p, r.Records[i], r.Kind, r.Group, r.Stream, arrival)
 		batch.Taken.Add(t)
@@ -199,6 +200,10 @@ func (l *local) IngestBatch(ctx context.Context, r api.IngestRequest) (api.Inges
 		}
 		rec.Arrival = 0 // the store's to say, of those that are new
 		batch.Records[i] = rec
+		keyed = keyed && len(format.KeyPaths(rec.Kind)) > 0
+	}
+	if r.BatchIDMade && keyed {
+		batch.ID = ""
 	}
 	res, err := l.store.Append(ctx, batch)
 	if err != nil {

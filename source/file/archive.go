@@ -111,7 +111,7 @@ func (k *walker) zip(s stream) error {
 	zr, err := zip.NewReader(at, size)
 	if err != nil {
 		k.report.damage(&Damage{Name: s.name, Reason: BrokenZip, Err: err})
-		return nil
+		return k.salvageZip(s, at, size)
 	}
 	zr.RegisterDecompressor(zip.Deflate, func(r io.Reader) io.ReadCloser { return flate.NewReader(r) })
 	zr.RegisterDecompressor(zstd.ZipMethodWinZip, zstd.ZipDecompressor(zstd.WithDecoderMaxWindow(maxZstdWindow), zstd.WithDecoderLowmem(true)))

@@ -12,28 +12,8 @@ import (
 
 	"trailward"
 	"trailward/format"
+	"trailward/internal/sampletest"
 )
-
-// sharedData finds the folder of published test data, which is not part of
-// the repository.
-func sharedData(t testing.TB) string {
-	if d := os.Getenv("SHARED_DATA"); d != "" {
-		return d
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		for _, d := range []string{filepath.Join(dir, "shared", "data"), filepath.Join(dir, "..", "shared", "data")} {
-			if st, err := os.Stat(d); err == nil && st.IsDir() {
-				return d
-			}
-		}
-	}
-	t.Skip("no ../shared/data here, and SHARED_DATA is not set")
-	return ""
-}
 
 // kindOf does what intake does to find a record's kind.
 func kindOf(f *trailward.Framed) trailward.Kind {
@@ -105,7 +85,7 @@ func count(t testing.TB, paths []string, opts Options) tally {
 // TestRealData holds the kinds and counts of published data, of which
 // ../shared/data/MANIFEST.md says what it is.
 func TestRealData(t *testing.T) {
-	root := sharedData(t)
+	root := sampletest.Dir(t)
 	type kinds = map[trailward.Kind]int
 	type reasons = map[string]int
 	const (

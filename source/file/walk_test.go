@@ -63,7 +63,7 @@ func TestLayers(t *testing.T) {
 		{name: "tar with a broken header", in: flip(tarred("x", text, "y", text), 1100), want: []string{"-!x: a|b"}, damaged: map[string]int{BrokenTar: 1}},
 		{name: "cut tar in tar", in: tarred("x", tarred("y", big)[:2048], "z", text), want: []string{"-!x!y: " + strings.Repeat("0123456789abcde|", 95) + "0123456789abcde", "-!z: a|b"}, damaged: map[string]int{CutTar: 1}},
 		{name: "cut gzip in tar", in: tarred("x.gz", gzipped("a\nb")[:20], "z", text), want: []string{"-!x.gz: a|b", "-!z: a|b"}, damaged: map[string]int{CutGzip: 1}},
-		{name: "broken zip", in: zipped("x", text)[:60], damaged: map[string]int{BrokenZip: 1}},
+		{name: "broken zip", in: zipped("x", text)[:60], want: []string{"-!x: a|b"}, damaged: map[string]int{BrokenZip: 1}},
 		{name: "zip with a wrong sum", in: strings.Replace(zippedStored("x", text, "y", "c"), "a\nb\n", "a\nB\n", 1), want: []string{"-!x: a|B", "-!y: c"}, damaged: map[string]int{BrokenZip: 1}},
 		{name: "cut Parquet", in: "PAR1xxxx", damaged: map[string]int{CutParquet: 1}},
 		{name: "Parquet of nothing", in: "PAR1\x00\x00\x00\x00PAR1", damaged: map[string]int{BrokenParquet: 1}},
