@@ -248,7 +248,7 @@ def read_segment(plain):
     """The meta data and the records of a segment, whose tree is checked."""
     must(plain[-9:] == b"TWSEGMENT", "segment: trailer")
     shapes_size, filters_size, meta_size, parquet_size, version = struct.unpack("<QQQQI", plain[-45:-9])
-    must(version == 2, "segment: version")
+    must(version in (2, 3), "segment: version")
     must(shapes_size + filters_size + meta_size + parquet_size + 45 == len(plain), "segment: sizes")
     at = parquet_size
     r = Bytes(unzstd(plain[at : at + shapes_size]))
