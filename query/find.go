@@ -105,7 +105,7 @@ preds:
 			}
 			c.Any = append(c.Any, t)
 		}
-		if t := c.Any[0]; len(c.Any) == 1 && t.Message && t.Op == segment.Contains && p.Any[0].Op == plan.AtomContains {
+		if t := c.Any[0]; len(c.Any) == 1 && t.Message && t.Op == segment.Contains {
 			if s.said == nil {
 				s.said = map[string]bool{}
 			}

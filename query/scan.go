@@ -291,7 +291,8 @@ func (s *scan) group(kinds []trailward.Kind, wanted []plan.FieldRef) []*partGrou
 			for j, f := range wanted {
 				if made(f) {
 					exprs[j] = fieldExpr{typ: systemType(f)}
-					if systemName(f) == fieldMessage && schema.types[fieldMessage] == plan.Text {
+					// In a record of JSON a field of that name is a field like any other.
+					if systemName(f) == fieldMessage && schema.kind == trailward.KindText && schema.types[fieldMessage] == plan.Text {
 						exprs[j].cols = []string{fieldMessage}
 					}
 				} else {

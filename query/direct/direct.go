@@ -34,7 +34,6 @@ type Row struct {
 	// Message gives the record as text.
 	Message func() (string, error)
 
-	cols []any
 	sort []any
 }
 
@@ -44,7 +43,6 @@ type Program struct {
 	order   []term // of the answer; the ties are part of it
 	outputs []value
 	columns []lower.OutColumn
-	cols    int
 	last    int // the number of the stage after which rows are counted as matching
 }
 

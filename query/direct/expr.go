@@ -82,7 +82,7 @@ func (c *compiler) cond(e plan.Expr) (condition, error) {
 		if err != nil {
 			return nil, ErrUnknown
 		}
-		return textTest(x, re.MatchString), nil
+		return c.held(e, textTest(x, re.MatchString)), nil
 	case plan.Call:
 		if e.Func == "ispresent" && len(e.Args) == 1 {
 			x, err := c.expr(e.Args[0])
@@ -158,16 +158,22 @@ func (c *compiler) contains(e plan.Contains) (condition, error) {
 	if err != nil {
 		return nil, err
 	}
-	test := textTest(x, func(s string) bool { return strings.Contains(s, sub.Text) })
-	if f, ok := e.X.(plan.Field); ok && f.Ref.Key() == "@message" && c.has[sub.Text] {
-		return func(r *Row) (bool, error) {
-			if r.Searched {
-				return true, nil
-			}
-			return test(r)
-		}, nil
+	return c.held(e, textTest(x, func(s string) bool { return strings.Contains(s, sub.Text) })), nil
+}
+
+// held is test, which need not be made where it is known that the record has the
+// text that the condition e asks for.
+func (c *compiler) held(e plan.Expr, test condition) condition {
+	_, text, whole, ok := plan.HeldText(e)
+	if !ok || !whole || !c.has[text] {
+		return test
 	}
-	return test, nil
+	return func(r *Row) (bool, error) {
+		if r.Searched {
+			return true, nil
+		}
+		return test(r)
+	}
 }
 
 var mirrored = map[plan.CompareOp]plan.CompareOp{plan.Equal: plan.Equal, plan.NotEqual: plan.NotEqual,

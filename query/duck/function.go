@@ -100,24 +100,32 @@ func (f *function) free() {
 
 //export trailward_message
 func trailward_message(infoPtr, inputPtr, outputPtr unsafe.Pointer) {
+	answer(infoPtr, "read messages", func(s *Session) error {
+		return s.fillMessages(duckdb.DataChunk{Ptr: inputPtr}, duckdb.Vector{Ptr: outputPtr})
+	})
+}
+
+// answer calls fn for the session whose statement calls a function of the
+// instance; doing says in errors what that does.
+func answer(infoPtr unsafe.Pointer, doing string, fn func(s *Session) error) {
 	info := duckdb.FunctionInfo{Ptr: infoPtr}
 	defer func() {
 		if p := recover(); p != nil {
 			// A panic must not unwind through C++.
-			duckdb.ScalarFunctionSetError(info, fmt.Sprintf("INTERNAL Error: read messages: %v at %s", p, firstFrame(debug.Stack())))
+			duckdb.ScalarFunctionSetError(info, fmt.Sprintf("INTERNAL Error: %s: %v at %s", doing, p, firstFrame(debug.Stack())))
 		}
 	}()
 	in, ok := functions.Load(uintptr(duckdb.ScalarFunctionGetExtraInfo(info)))
 	if !ok {
-		duckdb.ScalarFunctionSetError(info, "messages are gone")
+		duckdb.ScalarFunctionSetError(info, doing+": the engine is gone")
 		return
 	}
 	s := in.(*instance).session.Load()
 	if s == nil {
-		duckdb.ScalarFunctionSetError(info, "no session reads messages")
+		duckdb.ScalarFunctionSetError(info, doing+": there is no session")
 		return
 	}
-	if err := s.fillMessages(duckdb.DataChunk{Ptr: inputPtr}, duckdb.Vector{Ptr: outputPtr}); err != nil {
+	if err := fn(s); err != nil {
 		duckdb.ScalarFunctionSetError(info, err.Error())
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"unsafe"
 
 	duckdb "github.com/duckdb/duckdb-go-bindings"
@@ -49,26 +48,9 @@ func registerHolds(conn duckdb.Connection, f *function) error {
 
 //export trailward_holds
 func trailward_holds(infoPtr, inputPtr, outputPtr unsafe.Pointer) {
-	info := duckdb.FunctionInfo{Ptr: infoPtr}
-	defer func() {
-		if p := recover(); p != nil {
-			// A panic must not unwind through C++.
-			duckdb.ScalarFunctionSetError(info, fmt.Sprintf("INTERNAL Error: search records: %v at %s", p, firstFrame(debug.Stack())))
-		}
-	}()
-	in, ok := functions.Load(uintptr(duckdb.ScalarFunctionGetExtraInfo(info)))
-	if !ok {
-		duckdb.ScalarFunctionSetError(info, "records are gone")
-		return
-	}
-	s := in.(*instance).session.Load()
-	if s == nil {
-		duckdb.ScalarFunctionSetError(info, "no session searches records")
-		return
-	}
-	if err := s.fillHolds(duckdb.DataChunk{Ptr: inputPtr}, duckdb.Vector{Ptr: outputPtr}); err != nil {
-		duckdb.ScalarFunctionSetError(info, err.Error())
-	}
+	answer(infoPtr, "search records", func(s *Session) error {
+		return s.fillHolds(duckdb.DataChunk{Ptr: inputPtr}, duckdb.Vector{Ptr: outputPtr})
+	})
 }
 
 // fillHolds answers one vector of calls. No argument is null: they are made by

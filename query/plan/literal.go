@@ -84,7 +84,8 @@ func MessageTexts(q *Query) []string {
 
 // RequiredLiteral returns the longest text that every match of an RE2
 // expression has in it, as far as is plain to see; it may be empty. whole says
-// that the expression is that text and nothing else.
+// that the expression is that text and nothing else. (The one of package match is
+// about bytes, where a character beyond ASCII may be one.)
 func RequiredLiteral(expr string) (text string, whole bool) {
 	re, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil {
