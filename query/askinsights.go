@@ -88,7 +88,7 @@ func (e *Engine) insights(req Request, start time.Time, explain bool) (task, err
 	}
 	runs := !explain && !q.Estimate
 	if runs {
-		q.Matched, q.Holds = duck.MatchedFunction, true
+		q.Matched, q.Holds = duck.MatchedFunction, !e.whole
 	}
 	views := make([]view, len(q.Scans))
 	for i, sc := range q.Scans {
@@ -113,8 +113,8 @@ func (e *Engine) insights(req Request, start time.Time, explain bool) (task, err
 			return st.SQL, out, nil
 		},
 	}
-	if runs {
-		t.guards = plan.MessageTexts(q)
+	if q.Holds {
+		t.guards = plan.MessageHolds(q)
 	}
 	if runs && singles(q) {
 		t.direct = func(ctx context.Context, s *scan) ([][]any, []Column, bool, error) { return s.direct(ctx, q, views[0]) }

@@ -117,7 +117,7 @@ func (s *scan) rowsOf(n *narrowed, g *partGroup, i int, rows []int64) ([]*direct
 	sources := make([]source, len(n.wanted))
 	for j, f := range n.wanted {
 		e, src := g.exprs[j], &sources[j]
-		if _, ok := f.Holds(); ok {
+		if _, _, ok := f.Holds(); ok {
 			continue // the record is asked
 		}
 		switch systemName(f) {

@@ -78,3 +78,26 @@ func answerColumns(t *testing.T, e *Engine, req Request) ([][]any, Stats, error)
 	rows, err := read(r, nil)
 	return append(out, rows...), r.Stats(), err
 }
+
+// TestFoldedText asks for texts in any case, which are searched for in all the
+// ways to write them.
+func TestFoldedText(t *testing.T) {
+	var lines []string
+	for i, word := range []string{"error", "Error", "ERROR", "eRRor", "terror", "err", "task ſk1", "task SK1", "tasK sK1", "", "é error"} {
+		lines = append(lines, fmt.Sprintf(`{"i":%d,"text":%q,"n":%d}`, i, word, i), fmt.Sprintf("line %d %s", i, word))
+	}
+	e, whole := storeEngines(t, realStore(t, map[string][]string{"/g/1": lines}))
+	for _, cond := range []string{"/(?i)error/", "/(?i)sk1/", "/(?i)TASK .k1/", "/(?i)nothing/", "/(?i)err.r|ask/", "/(?i)line 1 err/"} {
+		for _, text := range []string{
+			"filter @message like " + cond + " | stats count(*) as n by @kind | sort @kind",
+			"filter not (@message like " + cond + ") | fields @message | sort @message | limit 100",
+			"filter @message like " + cond + " and @message like 'e' | fields @message | sort @message | limit 100",
+		} {
+			got, stats, err := answerColumns(t, e, Request{Text: text})
+			want, wantStats, wantErr := answerColumns(t, whole, Request{Text: text})
+			if err != nil || wantErr != nil || !reflect.DeepEqual(got, want) || stats.RecordsMatched != wantStats.RecordsMatched {
+				t.Errorf("%s\n= %q, %d matched, %v\nwant %q, %d matched, %v", text, got, stats.RecordsMatched, err, want, wantStats.RecordsMatched, wantErr)
+			}
+		}
+	}
+}

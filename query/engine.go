@@ -10,6 +10,7 @@ import (
 
 	"trailward/query/duck"
 	"trailward/query/insights"
+	"trailward/query/plan"
 )
 
 // Defaults and limits of an engine.
@@ -45,8 +46,8 @@ type Options struct {
 type Engine struct {
 	opts Options
 	pool *duck.Pool
-	// whole makes it read every part of the time range, for tests of what the
-	// answer without that is.
+	// whole makes it read every part of the time range, and look at each record by
+	// itself, for tests of what the answer without that is.
 	whole bool
 	// direct counts the answers that were made without DuckDB, for tests.
 	direct atomic.Int64
@@ -111,7 +112,7 @@ type task struct {
 	// statement makes the SQL over the scan. Without columns the statement's
 	// own are shown.
 	statement func(ctx context.Context, s *scan) (sql string, out []Column, err error)
-	guards    []string // see scan.guards
+	guards    []plan.FieldRef // see scan.guards
 	// direct, if set, tries to answer without the engine; ok is false when it is
 	// needed after all.
 	direct func(ctx context.Context, s *scan) (values [][]any, out []Column, ok bool, err error)

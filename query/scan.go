@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"trailward"
@@ -54,10 +55,11 @@ type scan struct {
 	whole bool  // no part is left out
 	// explained, if set, says that the statement will not be run.
 	explained *Explanation
-	texts     []string // that records are searched for, by number
-	// guards, if set, are the texts of which a record has one when a condition is to
-	// see it as a whole.
-	guards []string
+	held      []plan.FieldRef // what records are searched for, by number
+	// guards, if set, are the fields of plan.Held of which one is true for a record
+	// when a condition is to see it as a whole.
+	guards []plan.FieldRef
+	folded sync.Map        // of what was searched for in any case: foldedKey → *foldedRows
 	said   map[string]bool // texts that parts were asked for that records have in them
 	// tried is the first relation, when the direct way has narrowed it and found
 	// that the engine is needed.
@@ -244,7 +246,7 @@ func systemName(f plan.FieldRef) string {
 
 // systemType is the type that a system field has even when there is no part.
 func systemType(f plan.FieldRef) plan.Type {
-	if _, ok := f.Holds(); ok {
+	if _, _, ok := f.Holds(); ok {
 		return plan.Bool
 	}
 	switch systemName(f) {
@@ -264,7 +266,7 @@ func made(f plan.FieldRef) bool {
 	case fieldLog, fieldPtr, fieldKind, fieldMessage:
 		return true
 	}
-	_, holds := f.Holds()
+	_, _, holds := f.Holds()
 	return holds
 }
 
@@ -545,10 +547,12 @@ func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, t
 	for j, f := range wanted {
 		e := g.exprs[j]
 		var sql string
-		text, holds := f.Holds()
+		text, fold, holds := f.Holds()
 		switch name := systemName(f); {
 		case holds && g.searches:
-			sql = s.holdsSQL(text, src)
+			sql = s.holdsSQL(f, src)
+		case holds && fold:
+			sql = "TRUE" // it may be: the condition looks
 		case holds:
 			sql = "contains(" + src.message + ", " + textLiteral(text) + ")"
 		case name == fieldPtr:
@@ -562,8 +566,8 @@ func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, t
 			if len(s.guards) > 0 && g.searches {
 				// The others are not looked at, and shall not be put together for it.
 				var any []string
-				for _, text := range s.guards {
-					any = append(any, s.holdsSQL(text, src))
+				for _, f := range s.guards {
+					any = append(any, s.holdsSQL(f, src))
 				}
 				sql = "CASE WHEN " + strings.Join(any, " OR ") + " THEN " + sql + " END"
 			}
@@ -595,18 +599,14 @@ func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, t
 	return sql
 }
 
-// holdsSQL is true for the rows whose record has the text.
-func (s *scan) holdsSQL(text string, src rowSource) string {
-	return duck.HoldsFunction + "(" + itoa(s.textNumber(text)) + ", " + src.number + ", CAST(" + src.row + " AS BIGINT))"
-}
-
-// textNumber numbers a text that records are searched for.
-func (s *scan) textNumber(text string) int {
-	if i := slices.Index(s.texts, text); i >= 0 {
-		return i
+// holdsSQL is true for the rows for which a field of plan.Held is.
+func (s *scan) holdsSQL(f plan.FieldRef, src rowSource) string {
+	i := slices.IndexFunc(s.held, func(h plan.FieldRef) bool { return slices.Equal(h.Keys, f.Keys) })
+	if i < 0 {
+		i = len(s.held)
+		s.held = append(s.held, f)
 	}
-	s.texts = append(s.texts, text)
-	return len(s.texts) - 1
+	return duck.HoldsFunction + "(" + itoa(i) + ", " + src.number + ", CAST(" + src.row + " AS BIGINT))"
 }
 
 // holdsText is the duck.HoldsFunc: the texts and parts are those that selectOver
@@ -617,41 +617,83 @@ func (s *scan) holdsText(_ context.Context, text, number, row int64) (h duck.Hel
 		return h, err
 	}
 	f, ok := p.(store.Searcher)
-	if !ok || text < 0 || text >= int64(len(s.texts)) {
+	if !ok || text < 0 || text >= int64(len(s.held)) {
 		return h, fmt.Errorf("segment %s was asked for a text that the query does not have", p.ID())
 	}
-	rows, err := f.Search(s.texts[text])
+	rows, err := s.search(p.ID(), f, s.held[text])
 	return duck.Held{Rows: rows, First: first, End: first + p.Rows()}, err
+}
+
+// foldedRows are the rows of a part that have a text in any case.
+type foldedRows struct {
+	once sync.Once
+	rows segment.Rows
+	err  error
+}
+
+type foldedKey struct{ part, text string }
+
+// search finds the rows of a part for which a field of plan.Held is true. The set
+// is not to be changed.
+func (s *scan) search(part string, f store.Searcher, held plan.FieldRef) (segment.Rows, error) {
+	text, fold, _ := held.Holds()
+	if !fold {
+		return f.Search(text)
+	}
+	v, _ := s.folded.LoadOrStore(foldedKey{part, text}, &foldedRows{})
+	found := v.(*foldedRows)
+	found.once.Do(func() {
+		var list []segment.Rows
+		for _, way := range plan.Folded(text) {
+			rows, err := f.Search(way)
+			if err != nil {
+				found.err = err
+				return
+			}
+			list = append(list, rows)
+		}
+		found.rows = union(list)
+	})
+	return found.rows, found.err
+}
+
+// union is a set of its own, unless there is one only.
+func union(list []segment.Rows) segment.Rows {
+	if len(list) == 1 {
+		return list[0]
+	}
+	all := segment.Rows{}
+	for _, rows := range list {
+		if len(rows) > len(all) {
+			all = append(all, make(segment.Rows, len(rows)-len(all))...)
+		}
+		for i, w := range rows {
+			all[i] |= w
+		}
+	}
+	return all
 }
 
 // onlyHolding says which rows of a part can be asked for as a whole; nil means
 // any.
 func (s *scan) onlyHolding() func(Part) (segment.Rows, error) {
-	texts := s.guards
-	if len(texts) == 0 {
+	if len(s.guards) == 0 {
 		return nil
 	}
-	return func(p Part) (all segment.Rows, err error) {
+	return func(p Part) (segment.Rows, error) {
 		f, ok := p.(store.Searcher)
 		if !ok {
 			return nil, nil
 		}
-		for i, text := range texts {
-			rows, err := f.Search(text)
+		var list []segment.Rows
+		for _, held := range s.guards {
+			rows, err := s.search(p.ID(), f, held)
 			if err != nil {
 				return nil, err
 			}
-			if i == 0 && len(texts) == 1 {
-				return rows, nil
-			}
-			if i == 0 {
-				all = make(segment.Rows, len(rows))
-			}
-			for k, w := range rows {
-				all[k] |= w
-			}
+			list = append(list, rows)
 		}
-		return all, nil
+		return union(list), nil
 	}
 }
 

@@ -230,7 +230,12 @@ func (u *use) Search(text string) (rows segment.Rows, err error) {
 	u.mu.Unlock()
 	found.once.Do(func() {
 		found.err = u.with(func(r *reading) error {
-			found.rows, found.err = r.Search(text, u)
+			var rows segment.Rows
+			if rows, found.err = r.Search(text, u); slices.ContainsFunc(rows, func(w uint64) bool { return w != 0 }) {
+				found.rows = rows
+			} else {
+				found.rows = segment.Rows{} // nothing takes no room
+			}
 			return found.err
 		})
 	})

@@ -164,8 +164,8 @@ func (c *compiler) contains(e plan.Contains) (condition, error) {
 // held is test, which need not be made where it is known that the record has the
 // text that the condition e asks for.
 func (c *compiler) held(e plan.Expr, test condition) condition {
-	_, text, whole, ok := plan.HeldText(e)
-	if !ok || !whole || !c.has[text] {
+	_, field, whole, ok := plan.Held(e)
+	if text, _, _ := field.Holds(); !ok || !whole || !c.has[text] {
 		return test
 	}
 	return func(r *Row) (bool, error) {

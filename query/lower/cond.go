@@ -41,17 +41,18 @@ func (l *lowerer) condition(e plan.Expr, nullOK bool) (sql string, null bool, er
 	case plan.Contains:
 		return l.contains(e)
 	case plan.Match:
-		if scan, text, whole, ok := plan.HeldText(e); ok && whole && l.holds {
-			return l.fields[fieldKey(scan, plan.HoldsText(text))].sql, false, nil
+		scan, held, whole, ok := plan.Held(e)
+		if ok && whole && l.holds {
+			return l.fields[fieldKey(scan, held)].sql, false, nil
 		}
 		x, err := l.expr(e.X)
 		if err != nil {
 			return "", false, err
 		}
 		sql, err = l.op(opMatch, l.text(x).sql, l.d.Text(e.Regex))
-		if scan, text, _, ok := plan.HeldText(e); ok && l.holds && err == nil {
+		if ok && l.holds && err == nil {
 			// Few records have the literal, and only these are put together.
-			return "(CASE WHEN " + l.fields[fieldKey(scan, plan.HoldsText(text))].sql + " THEN " + sql + " ELSE FALSE END)", true, nil
+			return "(CASE WHEN " + l.fields[fieldKey(scan, held)].sql + " THEN " + sql + " ELSE FALSE END)", true, nil
 		}
 		return sql, true, err
 	}
@@ -82,8 +83,8 @@ func (l *lowerer) connect(xs []plan.Expr, op, none string, nullOK bool) (string,
 }
 
 func (l *lowerer) contains(e plan.Contains) (string, bool, error) {
-	if scan, text, _, ok := plan.HeldText(e); ok && l.holds {
-		return l.fields[fieldKey(scan, plan.HoldsText(text))].sql, false, nil
+	if scan, held, _, ok := plan.Held(e); ok && l.holds {
+		return l.fields[fieldKey(scan, held)].sql, false, nil
 	}
 	x, err := l.expr(e.X)
 	if err != nil {

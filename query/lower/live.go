@@ -29,8 +29,8 @@ func (v *live) field(scan int, ref plan.FieldRef) {
 // add marks what an expression reads.
 func (v *live) add(es ...plan.Expr) {
 	for _, e := range es {
-		if scan, text, whole, ok := plan.HeldText(e); ok && v.holds {
-			v.field(scan, plan.HoldsText(text))
+		if scan, field, whole, ok := plan.Held(e); ok && v.holds {
+			v.field(scan, field)
 			if whole {
 				continue // the record itself is not needed
 			}

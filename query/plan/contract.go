@@ -41,8 +41,8 @@ func (f FieldRef) Key() string {
 
 var escapeKey = strings.NewReplacer(`\`, `\\`, `.`, `\.`)
 
-// holdsKey is the first key of the fields that [HoldsText] makes: no query can
-// write it.
+// holdsKey is the first key of the fields that [HoldsText] and [HoldsFold] make:
+// no query can write it.
 const holdsKey = "@holds\x00"
 
 // HoldsText is a field that is true for the records that have a text in them:
@@ -50,12 +50,16 @@ const holdsKey = "@holds\x00"
 // without putting every one together.
 func HoldsText(text string) FieldRef { return FieldRef{Keys: []string{holdsKey, text}} }
 
-// Holds returns the text of a field that [HoldsText] made.
-func (f FieldRef) Holds() (text string, ok bool) {
-	if len(f.Keys) == 2 && f.Keys[0] == holdsKey {
-		return f.Keys[1], true
+// HoldsFold is HoldsText for the text in any case, as a regular expression folds
+// case. It may be true for records that have it not.
+func HoldsFold(text string) FieldRef { return FieldRef{Keys: []string{holdsKey, text, "i"}} }
+
+// Holds returns the text of a field that [HoldsText] or [HoldsFold] made.
+func (f FieldRef) Holds() (text string, fold, ok bool) {
+	if len(f.Keys) < 2 || f.Keys[0] != holdsKey {
+		return "", false, false
 	}
-	return "", false
+	return f.Keys[1], len(f.Keys) == 3, true
 }
 
 // Column is one column of a [Relation]: the identifier that names it there

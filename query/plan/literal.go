@@ -9,41 +9,46 @@ import (
 // looked for first: shorter ones hardly narrow anything.
 const MinLiteral = 3
 
-// HeldText returns the text that records are to be looked for by when they are
-// to pass the condition e: that of a [Contains] of @message, or the literal that a
-// [Match] of it needs; then whole is false, and passing takes more.
-func HeldText(e Expr) (scan int, text string, whole, ok bool) {
+// Held returns the field, of [HoldsText] or [HoldsFold], that is true for every
+// record that passes the condition e, a [Contains] or a [Match] of @message. whole
+// says that those for which it is true pass.
+func Held(e Expr) (scan int, field FieldRef, whole, ok bool) {
+	var x Expr
+	text, fold := "", false
 	switch e := e.(type) {
 	case Contains:
-		f, isField := e.X.(Field)
-		sub, isLit := e.Sub.(Lit)
-		if isField && isLit && sub.Kind == LitText && f.Ref.Key() == "@message" {
-			scan, text, whole = f.Scan, sub.Text, true
+		if sub, isLit := e.Sub.(Lit); isLit && sub.Kind == LitText {
+			x, text, whole = e.X, sub.Text, true
 		}
 	case Match:
-		if f, isField := e.X.(Field); isField && f.Ref.Key() == "@message" {
-			scan = f.Scan
-			if text, whole = RequiredLiteral(e.Regex); len(text) < MinLiteral && !whole {
-				text = ""
-			}
+		x = e.X
+		if text, whole = RequiredLiteral(e.Regex); len(text) < MinLiteral && !whole {
+			text, fold = requiredFold(e.Regex), true
 		}
 	}
+	f, isField := x.(Field)
 	// What is no UTF-8 in a record shows as U+FFFD.
-	return scan, text, whole, text != "" && !strings.ContainsRune(text, '\uFFFD')
+	if !isField || f.Ref.Key() != "@message" || text == "" || strings.ContainsRune(text, '\uFFFD') {
+		return 0, FieldRef{}, false, false
+	}
+	if fold {
+		return f.Scan, HoldsFold(text), false, true
+	}
+	return f.Scan, HoldsText(text), whole, true
 }
 
-// MessageTexts returns the texts of which a record has at least one wherever the
-// plan looks at @message, other than to show it, when [Query.Holds] is set; nil
-// when any record's may be looked at.
-func MessageTexts(q *Query) []string {
-	var texts []string
+// MessageHolds returns the fields of [Held] of which one is true for a record
+// wherever the plan looks at its @message, other than to show it, when
+// [Query.Holds] is set; nil when any record's may be looked at.
+func MessageHolds(q *Query) []FieldRef {
+	var held []FieldRef
 	any := false
 	var expr func(e Expr)
 	var tree func(n Node)
 	expr = func(e Expr) {
-		if _, text, whole, ok := HeldText(e); ok {
+		if _, field, whole, ok := Held(e); ok {
 			if !whole {
-				texts = append(texts, text)
+				held = append(held, field)
 			}
 			return
 		}
@@ -79,7 +84,7 @@ func MessageTexts(q *Query) []string {
 	if any {
 		return nil
 	}
-	return texts
+	return held
 }
 
 // RequiredLiteral returns the longest text that every match of an RE2
@@ -116,4 +121,80 @@ func literalOf(re *syntax.Regexp, depth int) string {
 		return best
 	}
 	return ""
+}
+
+// maxFoldLetters bounds how many letters a text has that is looked for in any
+// case: there are two ways to write each, and three for k and s.
+const maxFoldLetters = 5
+
+// requiredFold returns a text, of ASCII, that every match of an RE2 expression
+// has in it in some case; it may be empty.
+func requiredFold(expr string) string {
+	re, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return ""
+	}
+	return foldOf(re.Simplify(), 0)
+}
+
+func foldOf(re *syntax.Regexp, depth int) (best string) {
+	if depth > 100 {
+		return ""
+	}
+	switch re.Op {
+	case syntax.OpLiteral:
+		if re.Flags&syntax.FoldCase == 0 {
+			return "" // RequiredLiteral knows it
+		}
+		for from := range re.Rune {
+			letters, to := 0, from
+			for ; to < len(re.Rune) && re.Rune[to] < 0x80; to++ {
+				if isLetter(byte(re.Rune[to])) {
+					if letters++; letters > maxFoldLetters {
+						break
+					}
+				}
+			}
+			if to-from >= MinLiteral && to-from > len(best) {
+				best = strings.ToLower(string(re.Rune[from:to]))
+			}
+		}
+	case syntax.OpCapture, syntax.OpPlus:
+		return foldOf(re.Sub[0], depth+1)
+	case syntax.OpConcat:
+		for _, sub := range re.Sub {
+			if l := foldOf(sub, depth+1); len(l) > len(best) {
+				best = l
+			}
+		}
+	}
+	return best
+}
+
+func isLetter(b byte) bool { return b|0x20 >= 'a' && b|0x20 <= 'z' }
+
+// Folded returns all ways to write the text of a [HoldsFold] field: what
+// Unicode's simple case folding makes equal to it.
+func Folded(text string) []string {
+	out := []string{""}
+	for i := range len(text) {
+		ways := []string{text[i : i+1]}
+		if c := text[i]; isLetter(c) {
+			ways = []string{strings.ToLower(text[i : i+1]), strings.ToUpper(text[i : i+1])}
+			switch c | 0x20 {
+			case 'k':
+				ways = append(ways, "\u212A") // the sign for kelvin
+			case 's':
+				ways = append(ways, "\u017F") // long s
+			}
+		}
+		next := make([]string, 0, len(out)*len(ways))
+		for _, o := range out {
+			for _, w := range ways {
+				next = append(next, o+w)
+			}
+		}
+		out = next
+	}
+	return out
 }
