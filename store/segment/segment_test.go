@@ -90,7 +90,7 @@ func TestWriteAndReadBack(t *testing.T) {
 		name string
 		n    int
 		opt  Options
-	}{{"one", 1, Options{}}, {"some", 1000, Options{}}, {"in memory", 1000, Options{Fast: true}}, {"several row groups", 2*rowGroup + 7, Options{Fast: true}}} {
+	}{{"one", 1, Options{}}, {"some", 1000, Options{}}, {"in memory", 1000, Options{Fast: true}}, {"two row groups", rowGroup + 7, Options{Fast: true}}} {
 		t.Run(c.name, func(t *testing.T) {
 			recs := random(int64(c.n), c.n)
 			b := build(t, trailward.KindJSON, nil, recs)
@@ -461,7 +461,7 @@ func TestSameInALargeSegment(t *testing.T) {
 			t.Fatalf("Same(%s) = %v, %v, %v, want %v, %v", raw, k, c, err, key, content)
 		}
 	}
-	for i := range 3 * manyKeys {
+	for i := range manyKeys {
 		if i == manyKeys/8 && r.keyRows != nil {
 			t.Error("all keys were read for a few")
 		}
