@@ -8,7 +8,6 @@
 package intake
 
 import (
-	"bytes"
 	"time"
 
 	"trailward"
@@ -212,6 +211,8 @@ func maybeJSON(k trailward.Kind) bool {
 }
 
 func looksJSON(b []byte) bool {
-	b = bytes.TrimLeft(b, " \t\r\n")
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t' || b[0] == '\r' || b[0] == '\n') {
+		b = b[1:]
+	}
 	return len(b) > 0 && b[0] == '{'
 }

@@ -132,8 +132,11 @@ func reasonOf(err error) string {
 // {"message":"…"}, or nil.
 func wrappedFlow(line []byte) []byte {
 	const open, end = `{"message":"2 `, `"}`
+	if !bytes.HasPrefix(line, []byte(open)) {
+		return nil
+	}
 	line = bytes.TrimRight(line, " \t\r")
-	if !bytes.HasPrefix(line, []byte(open)) || !bytes.HasSuffix(line, []byte(end)) {
+	if !bytes.HasSuffix(line, []byte(end)) {
 		return nil
 	}
 	inner := line[len(open)-2 : len(line)-len(end)]
