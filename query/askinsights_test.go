@@ -157,3 +157,22 @@ func TestExplainSQL(t *testing.T) {
 		t.Error("Explain of SQL for trino gave no error")
 	}
 }
+
+// TestExplainShowsNoRecords: records that the segments find by themselves are
+// written into the statement that is run, not into the one that is shown.
+func TestExplainShowsNoRecords(t *testing.T) {
+	e, _ := storeEngines(t, realStore(t, map[string][]string{"/g": {`{"secret":"hunter2","id":"a1"}`, `{"secret":"hunter3","id":"a2"}`}}))
+	for _, req := range []Request{
+		{Text: "filter @message like 'hunter2' | stats count(*) by secret"},
+		{Text: "filter id = 'a1' | fields @message"},
+		{Language: SQL, Text: `SELECT * FROM json WHERE "@message" LIKE '%"a1"%'`},
+	} {
+		x, err := e.Explain(t.Context(), req, "duckdb")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(x.SQL, `"id":"a1"`) || strings.Contains(x.SQL, `"secret"`) || !strings.Contains(x.SQL, "found by the segments, records: 1 ") {
+			t.Errorf("%s is explained as\n%s", req.Text, x.SQL)
+		}
+	}
+}

@@ -63,6 +63,15 @@ func (s *scan) selectFound(g *partGroup, wanted []plan.FieldRef, types []plan.Ty
 	}
 	slices.Sort(names[2+len(paths):]) // k, l, m
 	var values strings.Builder
+	if s.explained != nil {
+		// The records themselves are no part of an explanation.
+		n := 0
+		for _, i := range parts {
+			n += len(g.found[i].Rows)
+		}
+		fmt.Fprintf(&values, "/* found by the segments, records: %d */ (NULL%s)", n, strings.Repeat(", NULL", len(names)-1))
+		parts = nil
+	}
 	for _, i := range parts {
 		var tail string // of each row
 		if kind {
