@@ -112,7 +112,6 @@ func (s *scan) rowsOf(n *narrowed, g *partGroup, i int, rows []int64) ([]*direct
 		value any
 		ptr   bool
 		cols  []int
-		from  plan.Type
 	}
 	sources := make([]source, len(n.wanted))
 	for j, f := range n.wanted {
@@ -135,7 +134,6 @@ func (s *scan) rowsOf(n *narrowed, g *partGroup, i int, rows []int64) ([]*direct
 			if !e.plain || e.typ != n.types[j] && !(e.typ == plan.Int && n.types[j] == plan.Text) {
 				return nil, direct.ErrUnknown
 			}
-			src.from = e.typ
 			for _, c := range e.cols {
 				if t := g.schema.types[c]; t != e.typ && !(t == plan.Text && e.typ == plan.JSON) {
 					return nil, direct.ErrUnknown
