@@ -87,32 +87,22 @@ func FlowHeader(line []byte) []string {
 	return cols
 }
 
-// isDefaultFlow reports whether raw is a line of the default format.
+// isDefaultFlow reports whether raw is a line of the default format: exactly 14
+// words, the first "2", and the ones with a fixed form in that form.
 func isDefaultFlow(raw []byte) bool {
-	var room [14]trailward.Field
-	_, ok := SplitDefaultFlow(raw, room[:0])
-	return ok
-}
-
-// SplitDefaultFlow is [Split] for a flow log of the default format, and tells
-// whether raw is a line of it: exactly 14 words, the first "2", and the ones
-// with a fixed form in that form. It appends the fields to dst; words that are
-// "-" are none. To tell and to split in one pass is worth it: most flow logs
-// come without a header, and there are no records of which there are more.
-func SplitDefaultFlow(raw []byte, dst []trailward.Field) ([]trailward.Field, bool) {
 	if len(raw) < 30 || raw[0] != '2' || raw[1] != ' ' {
-		return dst, false
+		return false
 	}
-	base, n, i := len(dst), 0, 0
+	n, i := 0, 0
 	for ; ; n++ {
 		for i < len(raw) && raw[i] <= ' ' {
 			if c := raw[i]; c != ' ' && c != '\t' && (c != '\r' || i != len(raw)-1) {
-				return dst[:base], false
+				return false
 			}
 			i++
 		}
 		if i == len(raw) {
-			break
+			return n == len(FlowColumns)
 		}
 		start := i
 		end, digits := word(raw, i)
@@ -137,16 +127,9 @@ func SplitDefaultFlow(raw []byte, dst []trailward.Field) ([]trailward.Field, boo
 			ok = false
 		}
 		if !ok {
-			return dst[:base], false
-		}
-		if !none {
-			dst = append(dst, trailward.Field{Path: FlowColumns[n], Start: start, End: i})
+			return false
 		}
 	}
-	if n != len(FlowColumns) {
-		return dst[:base], false
-	}
-	return dst, true
 }
 
 // word returns where the word that begins at i ends (at a byte up to a space),

@@ -8,6 +8,7 @@
 package intake
 
 import (
+	"slices"
 	"time"
 
 	"trailward"
@@ -44,6 +45,16 @@ type Preparer struct {
 	last      *shape.Shape
 	lastKind  trailward.Kind
 	lastTimes []int
+	flow      flowShape
+	words     [][]byte
+}
+
+// flowShape is the shape of the flow logs that [format.FlowLine] takes apart, of
+// certain columns with certain words missing.
+type flowShape struct {
+	shape   *shape.Shape // nil when none is known
+	columns []string
+	none    uint64
 }
 
 // shapeInfo is what a JSON record's shape alone decides.
@@ -89,8 +100,8 @@ func (p *Preparer) Prepare(f *trailward.Framed, group, stream string, arrival ti
 	if !isJSON {
 		whole := false
 		if auto && f.Columns == nil {
-			if p.fields, whole = format.SplitDefaultFlow(f.Raw, p.fields[:0]); whole {
-				r.Kind, t = trailward.KindVPCFlow, p.taker.Line(f.Raw, p.fields)
+			if t, whole = p.flowLine(f.Raw, nil); whole {
+				r.Kind = trailward.KindVPCFlow
 			}
 		}
 		if auto && !whole {
@@ -126,6 +137,27 @@ func (p *Preparer) Take(r *trailward.Record) shape.Taken {
 	return t
 }
 
+// flowLine takes apart a flow log that is written as they nearly all are: of one
+// shape with the one before, so that there is nothing to compare. ok is false for others.
+func (p *Preparer) flowLine(raw []byte, columns []string) (t shape.Taken, ok bool) {
+	var none uint64
+	if p.words, none, ok = format.FlowLine(raw, columns, p.words[:0]); !ok {
+		return t, false
+	}
+	if s := &p.flow; s.shape == nil || s.none != none || !slices.Equal(s.columns, columns) {
+		if p.fields, ok = format.Split(trailward.KindVPCFlow, raw, columns, p.fields[:0]); !ok {
+			return t, false
+		}
+		t = p.taker.Line(raw, p.fields)
+		if t.Shape.Verbatim { // a column twice: its values are not the words
+			*s = flowShape{}
+			return t, true
+		}
+		*s = flowShape{t.Shape, columns, none}
+	}
+	return shape.Taken{Shape: p.flow.shape, Values: p.words}, true
+}
+
 // line takes apart a record that is not JSON. whole is false when it is not of
 // its kind, and was taken as text.
 func (p *Preparer) line(r *trailward.Record) (t shape.Taken, whole bool) {
@@ -134,6 +166,11 @@ func (p *Preparer) line(r *trailward.Record) (t shape.Taken, whole bool) {
 		return p.taker.Text(r.Raw), true
 	case trailward.KindVPCFlow, trailward.KindLinuxAudit, trailward.KindSyslog, trailward.KindJournal:
 		var ok bool
+		if r.Kind == trailward.KindVPCFlow {
+			if t, ok = p.flowLine(r.Raw, r.Columns); ok {
+				return t, true
+			}
+		}
 		if p.fields, ok = format.Split(r.Kind, r.Raw, r.Columns, p.fields[:0]); ok {
 			return p.taker.Line(r.Raw, p.fields), true
 		}

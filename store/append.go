@@ -64,16 +64,21 @@ type Result struct {
 	Kinds      map[trailward.Kind]int64
 }
 
+// add counts a new record, all but its kind.
 func (r *Result) add(rec *trailward.Record, conflict bool) {
 	r.Records++
 	r.Bytes += int64(len(rec.Raw))
 	if conflict {
 		r.Conflicts++
 	}
+}
+
+// addKind counts n new records of a kind.
+func (r *Result) addKind(k trailward.Kind, n int) {
 	if r.Kinds == nil {
 		r.Kinds = map[trailward.Kind]int64{}
 	}
-	r.Kinds[rec.Kind]++
+	r.Kinds[k] += int64(n)
 }
 
 // Append stores a batch. When it returns without an error the records are
@@ -233,6 +238,9 @@ func (s *Store) admit(ctx context.Context, b *Batch, e *entry, taken *TakenList,
 		mine[k] = append(mine[k], i)
 		fresh = append(fresh, i)
 		res.add(r, key)
+	}
+	for _, i := range fresh {
+		res.addKind(b.Records[i].Kind, 1)
 	}
 	return fresh, held, nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 
 	"trailward"
 	"trailward/shape"
@@ -24,6 +25,8 @@ type Load struct {
 	s        *Store
 	arrival  int64 // none comes before it
 	builders map[headKey]*segment.Builder
+	latest   headKey          // of the record before
+	into     *segment.Builder // the one of it; nil when there is none
 	raw      int64
 	sizes    map[headKey]segment.Sizes // of the builders before, when there was one
 	files    []File                    // read to their end
@@ -137,19 +140,14 @@ func (l *Load) Add(r *trailward.Record, t shape.Taken) error {
 	if r.Arrival < l.arrival {
 		r.Arrival = l.arrival
 	}
-	k := headKey{r.Group, r.Kind}
-	b := l.builders[k]
-	if b == nil {
-		if err := CheckName("group", r.Group); err != nil {
+	k, b := l.latest, l.into
+	if b == nil || r.Kind != k.kind || r.Group != k.group {
+		k = headKey{r.Group, r.Kind}
+		var err error
+		if b, err = l.builder(k); err != nil {
 			return err
 		}
-		b = l.s.newBuilder(k)
-		if l.sizes != nil { // the load before was of the same records
-			if n, ok := l.sizes[k]; ok {
-				b.Expect(n)
-			}
-		}
-		l.builders[k] = b
+		l.latest, l.into = k, b
 	}
 	conflict := false
 	if paths := l.s.opt.Format.KeyPaths(r.Kind); len(paths) > 0 {
@@ -173,6 +171,23 @@ func (l *Load) Add(r *trailward.Record, t shape.Taken) error {
 		return l.write()
 	}
 	return nil
+}
+
+// builder returns the builder of records of one group and kind.
+func (l *Load) builder(k headKey) (*segment.Builder, error) {
+	b := l.builders[k]
+	if b != nil {
+		return b, nil
+	}
+	if err := CheckName("group", k.group); err != nil {
+		return nil, err
+	}
+	b = l.s.newBuilder(k)
+	if n, ok := l.sizes[k]; ok { // the load before was of the same records
+		b.Expect(n)
+	}
+	l.builders[k] = b
+	return b, nil
 }
 
 func (l *Load) memory() (n int64) {
@@ -213,13 +228,16 @@ func (l *Load) write() error {
 		}
 		files = append(files, entries(*l.cur)...)
 	}
+	for k, b := range builders {
+		l.res.addKind(k.kind, b.Rows())
+	}
 	if len(builders) == 1 {
 		l.sizes = map[headKey]segment.Sizes{}
 		for k, b := range builders {
 			l.sizes[k] = b.Sizes()
 		}
 	}
-	l.builders, l.files, l.raw = map[headKey]*segment.Builder{}, nil, 0
+	l.builders, l.into, l.files, l.raw = map[headKey]*segment.Builder{}, nil, nil, 0
 	l.writing, l.writingF = builders, files
 	l.wait = make(chan error, 1)
 	go func(done chan<- error) { done <- l.s.writeLoad(builders, files) }(l.wait)
@@ -284,4 +302,11 @@ func (l *Load) ended() {
 }
 
 // Result returns what became of the records so far.
-func (l *Load) Result() Result { return l.res }
+func (l *Load) Result() Result {
+	res := l.res
+	res.Kinds = maps.Clone(res.Kinds)
+	for k, b := range l.builders {
+		res.addKind(k.kind, b.Rows())
+	}
+	return res
+}

@@ -5,9 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -148,8 +146,7 @@ func loadFile(ctx context.Context, job ingestJob, in *file.Input, sums *digestSu
 	}
 	for n := int64(0); ; n++ {
 		rec, err := in.Next()
-		var damage *file.Damage
-		if err == io.EOF || errors.As(err, &damage) {
+		if atEnd(err) {
 			sums.file(in.Name, in.Behind())
 			return flush() // Walk reports the damage
 		}

@@ -71,8 +71,7 @@ func loadInput(ctx context.Context, job ingestJob, load *store.Load, p *intake.P
 	var rec trailward.Record // not made anew for each
 	for n := int64(0); ; n++ {
 		framed, err := in.Next()
-		var damage *file.Damage
-		if err == io.EOF || errors.As(err, &damage) {
+		if atEnd(err) {
 			break // Walk reports the damage
 		}
 		if err != nil {
@@ -108,6 +107,15 @@ func loadInput(ctx context.Context, job ingestJob, load *store.Load, p *intake.P
 	load.End(in.Consumed(), sum)
 	sums.file(in.Name, sum)
 	return nil
+}
+
+// atEnd reports whether there is no more to be had of a file.
+func atEnd(err error) bool {
+	if err == nil || err == io.EOF {
+		return err != nil
+	}
+	var damage *file.Damage
+	return errors.As(err, &damage)
 }
 
 // again reports whether record n of a file, of so many bytes and with so many

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"encoding/binary"
 	"slices"
 	"strconv"
 	"strings"
@@ -477,18 +478,25 @@ var hexValue = func() (t [256]byte) {
 // canonicalInt parses v when it is a 64-bit integer as strconv writes one, so
 // that the number alone gives the bytes back.
 func canonicalInt(v []byte) (int64, bool) {
-	if len(v) == 0 || len(v) > 20 {
+	if len(v) == 0 || len(v) > 20 || v[0] == '0' && len(v) > 1 {
 		return 0, false
+	}
+	// Most have few digits, and are part of a record that goes on behind them.
+	switch n := len(v); {
+	case n <= 8 && cap(v) >= 8 && v[0] != '-':
+		x, ok := digits(binary.LittleEndian.Uint64(v[:8]), n)
+		return int64(x), ok
+	case n > 8 && n <= 16 && v[0] != '-':
+		x, ok := digits(binary.LittleEndian.Uint64(v), n-8)
+		y, ok2 := digits(binary.LittleEndian.Uint64(v[n-8:]), 8)
+		return int64(1e8*x + y), ok && ok2
 	}
 	i, neg := 0, false
 	if v[0] == '-' {
 		i, neg = 1, true
-		if len(v) == 1 {
+		if len(v) == 1 || v[1] == '0' {
 			return 0, false
 		}
-	}
-	if v[i] == '0' && (neg || len(v) > 1) {
-		return 0, false
 	}
 	var x uint64
 	for ; i < len(v); i++ {
@@ -502,4 +510,18 @@ func canonicalInt(v []byte) (int64, bool) {
 		return -int64(x), x <= 1<<63
 	}
 	return int64(x), x < 1<<63
+}
+
+// digits parses the first n of the eight bytes of x, the lowest one first, if
+// they are digits: all at once, since each pair, each two pairs and both halves
+// are brought together in one multiplication.
+func digits(x uint64, n int) (uint64, bool) {
+	const ones = 0x0101010101010101
+	behind := uint(64-8*n) & 63
+	x = x<<behind ^ '0'*ones<<behind // what is in front is 0
+	if (x|(x+0x76*ones))&(0x80*ones) != 0 {
+		return 0, false
+	}
+	x = 10*x + x>>8
+	return (x&0x000000FF000000FF*(100+1000000<<32) + x>>16&0x000000FF000000FF*(1+10000<<32)) >> 32, true
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 
 	"trailward"
@@ -176,4 +177,28 @@ func FuzzColumnForms(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestCanonicalIntLike asks strconv: numbers of every length, some with another
+// byte in them, at the end of a slice and with more behind them.
+func TestCanonicalIntLike(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	for n := 1; n <= 21; n++ {
+		for range 200 {
+			text := make([]byte, n+10)
+			for i := range text {
+				text[i] = '0' + byte(r.IntN(10))
+			}
+			if r.IntN(4) > 0 {
+				text[r.IntN(n)] = "-/: \x00\xff0"[r.IntN(7)]
+			}
+			for _, v := range [][]byte{text[:n], text[:n:n]} {
+				want, err := strconv.ParseInt(string(v), 10, 64)
+				wanted := err == nil && strconv.FormatInt(want, 10) == string(v)
+				if x, ok := canonicalInt(v); ok != wanted || ok && x != want {
+					t.Fatalf("canonicalInt(%q) = %d, %v, want %d, %v", v, x, ok, want, wanted)
+				}
+			}
+		}
+	}
 }

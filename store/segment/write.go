@@ -358,6 +358,8 @@ type gatherer struct {
 	idx    []uint32
 	data   []byte
 	places []int32 // row of the builder → value + 1
+	at     []int32 // the rows of the file that have a value
+	values []int32 // and which
 }
 
 func (p *writePlan) group(pw *parquet.Writer, g *gatherer, from, to int) error {
@@ -423,23 +425,27 @@ func (p *writePlan) outOfOrder(pw *parquet.Writer, g *gatherer, k int, c *column
 			g.places[r] = int32(v) + 1
 		}
 	}
-	at := make([]int32, 0, to-from)
-	values := make([]int32, 0, to-from)
-	for i := from; i < to; i++ {
-		v := int32(p.row(i))
-		if c.rows != nil {
-			v = g.places[v] - 1
-		} else if int(v) >= c.n {
-			v = -1
+	rows := parquet.Rows{N: to - from, Base: int32(from)}
+	values := p.order[from:to]
+	if c.rows != nil || c.n < p.b.rows { // not every row has a value
+		at := slices.Grow(g.at[:0], to-from)
+		values = slices.Grow(g.values[:0], to-from)
+		for i := from; i < to; i++ {
+			v := int32(p.row(i))
+			if c.rows != nil {
+				v = g.places[v] - 1
+			} else if int(v) >= c.n {
+				v = -1
+			}
+			if v >= 0 {
+				at = append(at, int32(i))
+				values = append(values, v)
+			}
 		}
-		if v >= 0 {
-			at = append(at, int32(i))
-			values = append(values, v)
+		g.at, g.values = at, values
+		if len(at) < to-from {
+			rows.At = at
 		}
-	}
-	rows := parquet.Rows{N: to - from, Base: int32(from), At: at}
-	if len(at) == to-from {
-		rows.At = nil
 	}
 	switch {
 	case c.form.numeric():
