@@ -3,6 +3,8 @@ package format
 import (
 	"bytes"
 	"time"
+
+	"trailward/internal/digits"
 )
 
 // ParseTime reads a time as logs write it and returns it in nanoseconds since
@@ -34,6 +36,12 @@ func ParseTime(value []byte, ref time.Time) (ns int64, ok bool) {
 		return 0, false
 	}
 	if c := v[0]; c >= '0' && c <= '9' {
+		if len(v) == 10 { // most likely seconds
+			n, ok := digits.Parse(v)
+			if ok && n >= 1e9 && n <= maxSecond {
+				return int64(n * 1e9), true
+			}
+		}
 		if n, ns, ok := scanDateTime(v); ok && n == len(v) {
 			return ns, true
 		}

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 	"time"
 
@@ -58,6 +59,43 @@ func TestPrepareDecidesKindAndTime(t *testing.T) {
 			again := p.Take(&r)
 			if again.Shape.Verbatim != taken.Shape.Verbatim || !again.Shape.Verbatim && !bytes.Equal(again.Shape.Append(nil, again.Values), c.in.Raw) {
 				t.Errorf("%s: Take of the prepared record differs", c.name)
+			}
+		}
+	}
+}
+
+// TestPrepareFlows gives a Preparer flow logs of several forms in turns: each must
+// be taken apart as one that has seen no other does it.
+func TestPrepareFlows(t *testing.T) {
+	custom := []string{"start", "srcaddr", "flow-direction", "action"}
+	twice := []string{"start", "srcaddr", "srcaddr"}
+	var all []trailward.Framed
+	for _, line := range []string{
+		"2 123456789010 eni-1235b8ca123456789 172.31.16.139 172.31.16.21 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK",
+		"2 123456789010 eni-1235b8ca123456789 172.31.9.69 172.31.9.12 49761 3389 6 20 4249 1418530010 1418530070 REJECT OK",
+		"2 123456789010 eni-1235b8ca123456789 - - - - - - - 1431280876 1431280934 - NODATA",
+		"2  123456789010 eni-1235b8ca123456789 172.31.9.69 172.31.9.12 0 0 1 4 336 1432917027 1432917142 ACCEPT OK",
+		"2 123456789010 eni-1235b8ca123456789 172.31.9.69 172.31.9.12 0 0 1 4 336 1432917027 1432917142 ACCEPT OK\r",
+		"2 123456789010 eni-1235b8ca123456789 172.31.9.69 172.31.9.12 0 0 1 4 - 1432917027 1432917142 ACCEPT OK",
+	} {
+		all = append(all, trailward.Framed{Raw: []byte(line)})
+	}
+	for _, line := range []string{"1418530010 10.0.0.1 ingress ACCEPT", "1418530010 - egress -", "1418530010  10.0.0.1 ingress ACCEPT", "1418530010 10.0.0.1 é ACCEPT"} {
+		all = append(all, trailward.Framed{Raw: []byte(line), Kind: trailward.KindVPCFlow, Columns: custom})
+	}
+	all = append(all, trailward.Framed{Raw: []byte("1418530010 10.0.0.1 10.0.0.2"), Kind: trailward.KindVPCFlow, Columns: twice})
+	p := NewPreparer()
+	for range 3 {
+		for i := range all {
+			for range 1 + i%2 {
+				r, taken, mismatch := p.Prepare(&all[i], "g", "s", arrival)
+				want, wantTaken, wantMismatch := NewPreparer().Prepare(&all[i], "g", "s", arrival)
+				if r.Kind != trailward.KindVPCFlow || r.Kind != want.Kind || r.Time != want.Time || mismatch != wantMismatch {
+					t.Errorf("%q: %s at %d (%q), want %s at %d (%q)", r.Raw, r.Kind, r.Time, mismatch, want.Kind, want.Time, wantMismatch)
+				}
+				if got, want := fmt.Sprintf("%+v %q", *taken.Shape, taken.Values), fmt.Sprintf("%+v %q", *wantTaken.Shape, wantTaken.Values); got != want {
+					t.Errorf("%q is taken apart into %s, want %s", r.Raw, got, want)
+				}
 			}
 		}
 	}

@@ -76,6 +76,7 @@ type Builder struct {
 	like    map[string]sizes // what is to be expected of the columns
 	raws    *column          // not in cols
 	streams *column          // not in cols
+	stream  string           // of the latest record
 	attrs   map[string]*column
 	fields  int
 	detail  [3]int // shapes by detail
@@ -212,7 +213,12 @@ func (b *Builder) add(r *trailward.Record, t shape.Taken, sum ledger.Hash) {
 	if t.Shape.Verbatim {
 		b.raws.add(row, r.Raw)
 	}
-	b.streams.add(row, []byte(r.Stream))
+	if row > 0 && r.Stream == b.stream { // as most often
+		b.streams.repeat(row)
+	} else {
+		b.stream = r.Stream
+		b.streams.add(row, []byte(r.Stream))
+	}
 	for _, a := range r.Attrs {
 		c := b.attrs[a.Name]
 		if c == nil {

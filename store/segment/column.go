@@ -1,12 +1,11 @@
 package segment
 
 import (
-	"encoding/binary"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/zeebo/xxh3"
+	"trailward/internal/digits"
 )
 
 // column holds the values of one field as they come. Rows without a value are
@@ -162,11 +161,6 @@ func (c *column) add(row int, v []byte) {
 func (c *column) put(v []byte) {
 	c.n++
 	if c.form == asDict {
-		// Neighbours are often equal; that is cheaper to see than to look up.
-		if n := len(c.idx); n > 0 && string(c.dict.value(c.idx[n-1])) == string(v) {
-			c.idx = append(c.idx, c.idx[n-1])
-			return
-		}
 		before := len(c.dict.ends)
 		c.idx = append(c.idx, c.dict.put(v))
 		if n := len(c.dict.ends); n > before && n > dictTrial && (n > c.n/2 || n > maxDict || len(c.dict.data) > maxDictData) {
@@ -176,6 +170,17 @@ func (c *column) put(v []byte) {
 	}
 	c.data = append(c.data, v...)
 	c.ends = append(c.ends, uint32(len(c.data)))
+}
+
+// repeat adds the value that was added last once more.
+func (c *column) repeat(row int) {
+	if c.form != asDict {
+		c.add(row, c.at(c.n-1, nil))
+		return
+	}
+	c.place(row)
+	c.idx = append(c.idx, c.idx[c.n-1])
+	c.n++
 }
 
 // toText turns a column of numbers or UUIDs into one of text.
@@ -318,79 +323,6 @@ func (c *column) repeats() bool {
 	return len(seen)*4 <= n*3 || n < 8
 }
 
-// dict numbers distinct values in order of their first coming.
-type dict struct {
-	data  []byte
-	ends  []uint32
-	table []dictSlot // open addressing; a power of two, at most half full
-}
-
-// dictSlot has the value itself where it is short, as addresses and ids are:
-// a look-up in a dictionary that is larger than the processor's cache waits for
-// memory once and not three times.
-type dictSlot struct {
-	hash  uint32
-	num   uint32 // number + 1; 0 is a free slot
-	short [inSlot]byte
-	size  uint8 // of short; more than inSlot when the value is not there
-}
-
-const inSlot = 15
-
-func (s *dictSlot) is(d *dict, hash uint32, v []byte) bool {
-	if s.hash != hash {
-		return false
-	}
-	if s.size <= inSlot {
-		return string(s.short[:s.size]) == string(v)
-	}
-	return string(d.value(s.num-1)) == string(v)
-}
-
-func newDict() *dict { return &dict{table: make([]dictSlot, 64)} }
-
-func (d *dict) value(i uint32) []byte {
-	var from uint32
-	if i > 0 {
-		from = d.ends[i-1]
-	}
-	return d.data[from:d.ends[i]:d.ends[i]]
-}
-
-func (d *dict) put(v []byte) uint32 {
-	h := uint32(xxh3.Hash(v))
-	mask := uint32(len(d.table) - 1)
-	i := h & mask
-	for ; d.table[i].num != 0; i = (i + 1) & mask {
-		if d.table[i].is(d, h, v) {
-			return d.table[i].num - 1
-		}
-	}
-	d.data = append(d.data, v...)
-	d.ends = append(d.ends, uint32(len(d.data)))
-	num := uint32(len(d.ends))
-	s := &d.table[i]
-	s.hash, s.num, s.size = h, num, inSlot+1
-	if len(v) <= inSlot {
-		s.size = uint8(copy(s.short[:], v))
-	}
-	if 2*len(d.ends) > len(d.table) {
-		old := d.table
-		d.table = make([]dictSlot, 2*len(old))
-		mask = uint32(len(d.table) - 1)
-		for _, s := range old {
-			if s.num != 0 {
-				j := s.hash & mask
-				for d.table[j].num != 0 {
-					j = (j + 1) & mask
-				}
-				d.table[j] = s
-			}
-		}
-	}
-	return num - 1
-}
-
 // room is how many bytes the text of a number or a UUID takes at most.
 const room = 40
 
@@ -481,15 +413,9 @@ func canonicalInt(v []byte) (int64, bool) {
 	if len(v) == 0 || len(v) > 20 || v[0] == '0' && len(v) > 1 {
 		return 0, false
 	}
-	// Most have few digits, and are part of a record that goes on behind them.
-	switch n := len(v); {
-	case n <= 8 && cap(v) >= 8 && v[0] != '-':
-		x, ok := digits(binary.LittleEndian.Uint64(v[:8]), n)
-		return int64(x), ok
-	case n > 8 && n <= 16 && v[0] != '-':
-		x, ok := digits(binary.LittleEndian.Uint64(v), n-8)
-		y, ok2 := digits(binary.LittleEndian.Uint64(v[n-8:]), 8)
-		return int64(1e8*x + y), ok && ok2
+	if len(v) <= digits.MaxLen && v[0] != '-' {
+		x, ok := digits.Parse(v)
+		return int64(x), ok && x < 1<<63
 	}
 	i, neg := 0, false
 	if v[0] == '-' {
@@ -510,18 +436,4 @@ func canonicalInt(v []byte) (int64, bool) {
 		return -int64(x), x <= 1<<63
 	}
 	return int64(x), x < 1<<63
-}
-
-// digits parses the first n of the eight bytes of x, the lowest one first, if
-// they are digits: all at once, since each pair, each two pairs and both halves
-// are brought together in one multiplication.
-func digits(x uint64, n int) (uint64, bool) {
-	const ones = 0x0101010101010101
-	behind := uint(64-8*n) & 63
-	x = x<<behind ^ '0'*ones<<behind // what is in front is 0
-	if (x|(x+0x76*ones))&(0x80*ones) != 0 {
-		return 0, false
-	}
-	x = 10*x + x>>8
-	return (x&0x000000FF000000FF*(100+1000000<<32) + x>>16&0x000000FF000000FF*(1+10000<<32)) >> 32, true
 }

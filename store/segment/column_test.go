@@ -202,3 +202,54 @@ func TestCanonicalIntLike(t *testing.T) {
 		}
 	}
 }
+
+// TestDict numbers values of all lengths around those that a slot has, with
+// zeros in them, at the end of a slice and with more behind them.
+func TestDict(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	d, numbers, values := newDict(), map[string]uint32{}, [][]byte(nil)
+	for range 50000 {
+		n := r.IntN(2*inSlot + 2)
+		text := make([]byte, n+inSlot)
+		for i := range text {
+			text[i] = byte(r.IntN(2))
+		}
+		if n > 2 && r.IntN(2) == 0 { // few different ones
+			clear(text[2:])
+		}
+		for _, v := range [][]byte{text[:n], text[:n:n]} {
+			want, ok := numbers[string(v)]
+			if !ok {
+				want = uint32(len(numbers))
+				numbers[string(v)] = want
+				values = append(values, v)
+			}
+			if got := d.put(v); got != want {
+				t.Fatalf("put(%x) = %d, want %d", v, got, want)
+			}
+		}
+	}
+	for i, v := range values {
+		if got := d.value(uint32(i)); !bytes.Equal(got, v) {
+			t.Errorf("value(%d) = %x, want %x", i, got, v)
+		}
+	}
+}
+
+func BenchmarkDict(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, distinct := range []int{3, 20000} {
+		values := make([][]byte, 1<<16)
+		for i := range values {
+			n := r.IntN(distinct)
+			values[i] = fmt.Appendf(nil, "10.%d.%d.%d and more", n>>16, n>>8&255, n&255)
+			values[i] = values[i][:bytes.IndexByte(values[i], ' ')]
+		}
+		b.Run(fmt.Sprint(distinct), func(b *testing.B) {
+			d := newDict()
+			for i := 0; b.Loop(); i++ {
+				d.put(values[i&(1<<16-1)])
+			}
+		})
+	}
+}
