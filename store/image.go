@@ -47,7 +47,7 @@ type ColumnsError struct {
 }
 
 func (e *ColumnsError) Error() string {
-	return fmt.Sprintf("query reads more columns than there is memory for now (it has %d MiB of them, compressed; one that runs alone can have %d MiB): narrow the time range or the log groups, or read fewer fields", e.Had>>20, e.Limit>>20)
+	return fmt.Sprintf("query reads more columns than there is memory for now (it has %d MiB of them, compressed; one that runs alone can have %d MiB): narrow the time range or the log groups, read fewer fields, or start trailward with a GOMEMLIMIT above 2GiB, with which this grows", e.Had>>20, e.Limit>>20)
 }
 
 // source is a part out of which files are made.
