@@ -25,6 +25,10 @@ const LookAhead = 200
 // the terminal, rows are written as blocks, one line for each value.
 const minWidth = 8
 
+// maxWidth is the most that a column is aligned to where values are not cut:
+// one record of a megabyte must not make all other lines as long.
+const maxWidth = 120
+
 const gap = "  "
 
 // Table writes rows as aligned columns under a heading. It holds back the
@@ -32,8 +36,8 @@ const gap = "  "
 // safe for concurrent use.
 //
 // With a width, no line is longer than that: the widest columns are cut, and a
-// cut value ends in an ellipsis. Without one, every value is written whole; a
-// later value that is wider than its column pushes the rest of its line right.
+// cut value ends in an ellipsis. Without one, every value is written whole; one
+// that is wider than its column (a later one, or one of over 120 columns) pushes the rest of its line right.
 type Table struct {
 	w       *bufio.Writer
 	width   int
@@ -151,6 +155,9 @@ func (t *Table) measure() {
 			}
 		}
 		t.right[i] = c.Number || seen && numbers
+		if t.width <= 0 {
+			t.widths[i] = max(min(t.widths[i], maxWidth), StringWidth(c.Name))
+		}
 	}
 	if t.width <= 0 || len(t.cols) == 0 {
 		return

@@ -43,6 +43,12 @@ func TestTable(t *testing.T) {
 			want: "v   w\n──  ─\n12  a\n-   b\n(2 rows)\n",
 		},
 		{
+			name: "a value that is not cut, and wider than others are padded to",
+			cols: []Column{{Name: "v"}, {Name: "w"}},
+			rows: [][]string{{strings.Repeat("x", 1000), "a"}, {"y", "b"}},
+			want: "v" + strings.Repeat(" ", maxWidth+1) + "w\n" + strings.Repeat("─", maxWidth) + "  ─\n" + strings.Repeat("x", 1000) + "  a\ny" + strings.Repeat(" ", maxWidth+1) + "b\n(2 rows)\n",
+		},
+		{
 			name: "no row",
 			cols: []Column{{Name: "user"}},
 			want: "user\n────\n(0 rows)\n",
