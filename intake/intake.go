@@ -144,7 +144,7 @@ func (p *Preparer) flowLine(raw []byte, columns []string) (t shape.Taken, ok boo
 	if p.words, none, ok = format.FlowLine(raw, columns, p.words[:0]); !ok {
 		return t, false
 	}
-	if s := &p.flow; s.shape == nil || s.none != none || !slices.Equal(s.columns, columns) {
+	if s := &p.flow; s.shape == nil || s.none != none || !sameColumns(s.columns, columns) {
 		if p.fields, ok = format.Split(trailward.KindVPCFlow, raw, columns, p.fields[:0]); !ok {
 			return t, false
 		}
@@ -156,6 +156,12 @@ func (p *Preparer) flowLine(raw []byte, columns []string) (t shape.Taken, ok boo
 		*s = flowShape{t.Shape, columns, none}
 	}
 	return shape.Taken{Shape: p.flow.shape, Values: p.words}, true
+}
+
+// sameColumns reports whether two lists of columns are alike, and at once when
+// they are one, as for all lines of a file.
+func sameColumns(a, b []string) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b)) && (a == nil) == (b == nil)
 }
 
 // line takes apart a record that is not JSON. whole is false when it is not of
