@@ -179,11 +179,18 @@ func (s *Server) refuseUnread(r *http.Request, most int64) *failure {
 	if f == nil && r.ContentLength <= s.cfg.MaxBody && min(r.ContentLength, most) > s.memory.free() {
 		f = overloaded("too many bodies are being received")
 	}
-	// Who waits for 100 Continue sends nothing if there is none.
-	if f != nil && !strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
-		throwAway(r.Body, s.cfg.MaxBody)
+	if f != nil {
+		s.waste(r)
 	}
 	return f
+}
+
+// waste throws the body of a request away of which nothing was read. Who waits for 100
+// Continue sends nothing if there is none.
+func (s *Server) waste(r *http.Request) {
+	if !strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
+		throwAway(r.Body, s.cfg.MaxBody)
+	}
 }
 
 // throwAway reads at most limit bytes of a body that is refused. A client that is
