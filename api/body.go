@@ -22,6 +22,8 @@ const (
 	ratioFloor = 1 << 20
 	// firstRead is the first reservation for a body; it doubles from there.
 	firstRead = 32 << 10
+	// trashSize is how much of a body that is thrown away is read at once.
+	trashSize = 128 << 10
 )
 
 // body is a request's body in memory, decompressed. release gives its memory
@@ -70,7 +72,11 @@ func (s *Server) readBody(r *http.Request) (*body, *failure) {
 	b := &body{budget: s.memory}
 	src := s.openBody(r, s.cfg.MaxBody, s.cfg.MaxDecoded)
 	defer src.close()
-	err := b.fill(src, s.cfg.MaxDecoded)
+	expect := int64(0)
+	if src.encoding == "" || src.encoding == "identity" {
+		expect = src.announced
+	}
+	err := b.fill(src, s.cfg.MaxDecoded, expect)
 	b.wire = src.wire.n
 	if err != nil {
 		return b, src.refuse(err)
@@ -152,19 +158,67 @@ func (b *bodyReader) close() {
 func (b *bodyReader) refuse(err error) *failure {
 	f := b.failure(err)
 	if f.reason != "slow" && !(errors.Is(err, errBodyTooLarge) && b.wire.n == 0) {
-		// A client that is still sending when the connection is closed often sees
-		// a reset instead of the answer, and the Retry-After in it. So what it may
-		// send by the limit of a batch is taken, and thrown away.
-		io.Copy(io.Discard, io.LimitReader(b.wire, b.s.cfg.MaxBody))
+		throwAway(b.wire, b.s.cfg.MaxBody)
 	}
 	return f
 }
 
-// fill reads src to its end.
-func (b *body) fill(src io.Reader, limit int64) error {
+// refuseUnread is the answer to a body of which nothing has been read, nor needs to be:
+// nil if it may be taken. What would be refused later as things are costs no more than this
+// and being thrown away, so that under overload the time goes to what is taken. Of the body, no
+// more than most bytes are in memory at once.
+func (s *Server) refuseUnread(r *http.Request, most int64) *failure {
+	var f *failure
+	if s.deps.Accepting != nil {
+		if err := s.deps.Accepting(); err != nil {
+			f = s.failureOf(r, "ingest", err)
+		}
+	}
+	// Nothing is reserved by what a header announces, but who announces more
+	// than there is room for will not fit.
+	if f == nil && r.ContentLength <= s.cfg.MaxBody && min(r.ContentLength, most) > s.memory.free() {
+		f = overloaded("too many bodies are being received")
+	}
+	if f != nil {
+		s.waste(r)
+	}
+	return f
+}
+
+// waste throws the body of a request away of which nothing was read. Who waits for 100
+// Continue sends nothing if there is none.
+func (s *Server) waste(r *http.Request) {
+	if !strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
+		throwAway(r.Body, s.cfg.MaxBody)
+	}
+}
+
+// throwAway reads at most limit bytes of a body that is refused. A client that is
+// still sending when the connection is closed often sees a reset instead of the
+// answer, and the Retry-After in it. So what it may send by the limit of a batch is taken.
+func throwAway(body io.Reader, limit int64) {
+	buf := trashPool.Get().(*[trashSize]byte)
+	defer trashPool.Put(buf)
+	for limit > 0 {
+		n, err := body.Read(buf[:min(limit, trashSize)])
+		limit -= int64(n)
+		if err != nil {
+			return
+		}
+	}
+}
+
+var trashPool = sync.Pool{New: func() any { return new([trashSize]byte) }}
+
+// fill reads src to its end. expect is how many bytes it says to have, if it does.
+func (b *body) fill(src io.Reader, limit, expect int64) error {
 	for {
 		if len(b.data) == cap(b.data) {
 			size := min(max(2*int64(cap(b.data)), firstRead), limit+1)
+			// Once a quarter is there the rest is believed in. The byte more is for the end to be seen.
+			if expect > int64(cap(b.data)) && expect <= max(4*int64(len(b.data)), firstRead) {
+				size = min(expect, limit) + 1
+			}
 			if !b.hold(size) {
 				return errNoMemory
 			}

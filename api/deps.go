@@ -197,6 +197,9 @@ type Deps struct {
 	// Ready, optional, says why the server cannot serve now; nil error: it can.
 	// The reason goes to the log.
 	Ready func(ctx context.Context) error
+	// Accepting, optional, says why Ingest would take nothing now, with the errors that
+	// Ingest returns; nil error: it may. It is asked before a body is read, and must be quick.
+	Accepting func() error
 	// Auth, optional, checks tokens; without it no token is ever accepted, and
 	// the server can listen on loopback only.
 	Auth *auth.Authenticator

@@ -32,6 +32,9 @@ func (b *budget) give(n int64) {
 	b.used -= n
 }
 
+// free is how many bytes can be reserved now.
+func (b *budget) free() int64 { return b.limit - b.inUse() }
+
 func (b *budget) inUse() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()

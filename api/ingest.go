@@ -151,6 +151,10 @@ func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, f)
 		return
 	}
+	if f := s.refuseUnread(r, s.cfg.MaxDecoded); f != nil {
+		s.fail(w, r, f)
+		return
+	}
 	b, f := s.readBody(r)
 	defer b.release()
 	s.metrics.bodyBytes.WithLabelValues(routeName(r)).Add(float64(b.wire))

@@ -551,3 +551,98 @@ func FuzzFrameLines(f *testing.F) {
 		}
 	})
 }
+
+// unread is a body that nobody may read.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("a body was sent although its request was refused before")
+	return 0, io.ErrUnexpectedEOF
+}
+
+// What the store would refuse is refused before its body is decoded, and who asks
+// beforehand does not send it.
+func TestRefusedUnread(t *testing.T) {
+	for _, path := range []string{"/v1/ingest?group=g", "/v1/kubernetes/audit"} {
+		for _, tt := range []struct {
+			err    error
+			status int
+		}{{ErrOverloaded, 429}, {ErrUnavailable, 503}} {
+			deps := (&fakeStore{onIngest: func(context.Context, IngestRequest) error {
+				t.Error("the store was handed a batch")
+				return nil
+			}}).deps()
+			deps.Accepting = func() error { return tt.err }
+			deps.Frame = func([]byte, trailward.Kind, int, int) ([]trailward.Framed, error) {
+				t.Error("a body was taken apart")
+				return nil, nil
+			}
+			s := start(t, Config{}, deps)
+			// Not valid gzip: whoever looks says 400.
+			body := bytes.Repeat([]byte("x"), 4<<20)
+			resp, out := ask(t, s, "POST", path, bytes.NewReader(body), header("Content-Encoding", "gzip"))
+			if resp.StatusCode != tt.status || resp.Header.Get("Retry-After") == "" {
+				t.Errorf("POST %s while %v = %d %s, want %d with Retry-After", path, tt.err, resp.StatusCode, out, tt.status)
+			}
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL()+path, unread{t})
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.ContentLength = 1 << 20
+			req.Header.Set("Expect", "100-continue")
+			client := &http.Client{Transport: &http.Transport{ExpectContinueTimeout: time.Minute}}
+			resp, err = client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			client.CloseIdleConnections()
+			if resp.StatusCode != tt.status {
+				t.Errorf("POST %s with Expect while %v = %d, want %d", path, tt.err, resp.StatusCode, tt.status)
+			}
+		}
+	}
+}
+
+// A body that says it has more than there is room for is refused before it is read; one over the
+// limit of a body is still told so.
+func TestNoRoomForTheAnnounced(t *testing.T) {
+	s := start(t, Config{MaxBody: 1 << 20, MaxDecoded: 1 << 20, MaxBodyMemory: 3 << 20, MaxRecords: 10}, (&fakeStore{}).deps())
+	const held = 5 << 19
+	if !s.memory.take(held) {
+		t.Fatal("no memory in the beginning")
+	}
+	for _, tt := range []struct{ size, status int }{{100, 200}, {1<<19 + 1, 429}, {1<<20 + 1, 413}} {
+		resp, out := ask(t, s, "POST", "/v1/ingest?group=g", bytes.NewReader(bytes.Repeat([]byte("x"), tt.size)))
+		if resp.StatusCode != tt.status {
+			t.Errorf("POST of %d bytes with 512 KiB free = %d %s, want %d", tt.size, resp.StatusCode, out, tt.status)
+		}
+	}
+	s.memory.give(held)
+	if n := s.memory.inUse(); n != 0 {
+		t.Errorf("%d bytes are held in the end", n)
+	}
+}
+
+// A body whose length is known is read into as much memory as it needs.
+func TestFill(t *testing.T) {
+	for _, n := range []int{0, 1, firstRead - 1, firstRead, firstRead + 1, 4 * firstRead, 1 << 20, 1<<20 + 1, 5<<20 + 3} {
+		data := bytes.Repeat([]byte("0123456789abcdef"), n/16+1)[:n]
+		for _, expect := range []int64{-1, 0, int64(n), int64(n) + 1000, int64(n) / 2, 1 << 40} {
+			b := &body{budget: &budget{limit: 64 << 20}}
+			if err := b.fill(bytes.NewReader(data), 16<<20, expect); err != nil || !bytes.Equal(b.data, data) {
+				t.Fatalf("fill of %d bytes of %d: %v, %d bytes", n, expect, err, len(b.data))
+			}
+			if b.held != int64(cap(b.data)) || b.budget.inUse() != b.held {
+				t.Errorf("fill of %d bytes of %d: %d held, %d in use, capacity %d", n, expect, b.held, b.budget.inUse(), cap(b.data))
+			}
+			if n > firstRead && expect == int64(n) && cap(b.data) != n+1 {
+				t.Errorf("fill of %d bytes that were announced holds %d", n, cap(b.data))
+			}
+			b.release()
+		}
+		if err := (&body{budget: &budget{limit: 64 << 20}}).fill(bytes.NewReader(data), int64(n)-1, int64(n)); n > 0 && !errors.Is(err, errBodyTooLarge) {
+			t.Errorf("fill of %d bytes where %d may be: %v", n, n-1, err)
+		}
+	}
+}

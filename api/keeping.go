@@ -413,7 +413,7 @@ func (s *Server) putLookup(w http.ResponseWriter, r *http.Request) {
 	}
 	b := &body{budget: s.memory}
 	defer b.release()
-	if err := b.fill(&meter{r: r.Body, left: maxLookup}, maxLookup); err != nil {
+	if err := b.fill(&meter{r: r.Body, left: maxLookup}, maxLookup, r.ContentLength); err != nil {
 		f := s.brokeOff(err)
 		switch {
 		case errors.Is(err, errBodyTooLarge):

@@ -55,6 +55,10 @@ func (s *Server) kubernetesAudit(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, f)
 		return
 	}
+	if f := s.refuseUnread(r, auditPiece); f != nil {
+		s.fail(w, r, f)
+		return
+	}
 	body := s.openBody(r, s.cfg.MaxAuditBody, s.cfg.MaxAuditBody)
 	defer body.close()
 	start := time.Now()

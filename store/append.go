@@ -96,6 +96,9 @@ func (s *Store) Append(ctx context.Context, b *Batch) (Result, error) {
 	if size > wal.MaxEntryBytes {
 		return res, fmt.Errorf("append %d bytes of records: %w", size, wal.ErrTooLarge)
 	}
+	if err := s.Accepting(); err != nil {
+		return res, err // before the work is done for nothing
+	}
 	taken := b.Taken
 	if taken == nil {
 		taker := s.takers.Get().(*func(*trailward.Record) shape.Taken)
@@ -283,6 +286,14 @@ func (s *Store) holdKeys(ctx context.Context, batchKey []byte, keys []string) (m
 			return held, ctx.Err()
 		}
 	}
+}
+
+// Accepting says why Append would take no records now: [ErrClosed], [ErrNoSpace] or
+// [ErrOverloaded]. A moment later that may be otherwise.
+func (s *Store) Accepting() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.takesRecords()
 }
 
 // takesRecords says why no records are taken now. s.mu is held.

@@ -202,8 +202,13 @@ func (e *Evidence) catalog(context.Context) (ledger.Head, []verifier.Row, error)
 	if err != nil {
 		return head, nil, err
 	}
+	streams := map[string][]string{}
+	if err := e.cat.Streams(func(id string, names []string) { streams[id] = names }); err != nil {
+		return head, nil, err
+	}
 	rows := make([]verifier.Row, len(segs))
 	for i := range segs {
+		segs[i].Streams = streams[segs[i].ID]
 		f, err := facts(&segs[i])
 		if err != nil {
 			return head, nil, err
@@ -224,10 +229,21 @@ func (e *Evidence) checkCatalog(context.Context) ([]verifier.Finding, error) {
 
 func facts(s *catalog.Segment) (verifier.Facts, error) {
 	rest, err := json.Marshal(s.Fields)
+	if err != nil {
+		return verifier.Facts{}, err
+	}
+	streams := ""
+	if len(s.Streams) > 0 {
+		list, err := json.Marshal(s.Streams)
+		if err != nil {
+			return verifier.Facts{}, err
+		}
+		streams = string(list)
+	}
 	return verifier.Facts{
 		Group: s.Group, Kind: s.Kind, Rows: s.Rows, RawBytes: s.RawBytes, FirstTime: s.FirstTime, LastTime: s.LastTime,
-		FirstArrival: s.FirstArrival, LastArrival: s.LastArrival, Rest: string(rest),
-	}, err
+		FirstArrival: s.FirstArrival, LastArrival: s.LastArrival, Rest: string(rest), Streams: streams,
+	}, nil
 }
 
 // segmentFacts is an open segment as the verifier sees it.
@@ -241,7 +257,11 @@ func openSegmentFacts(r io.ReaderAt, size int64) (verifier.Segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := catalog.Describe("", size, rd.Meta)
+	streams, err := sortedStreams(rd)
+	if err != nil {
+		return nil, err
+	}
+	s := catalog.Describe("", size, rd.Meta, streams)
 	f, err := facts(&s)
 	return segmentFacts{rd, f}, err
 }

@@ -68,3 +68,10 @@ func (s *Store) ChooseMerges() (n int) {
 	}
 	return n
 }
+
+// OpenReaders returns how many segments are open.
+func (s *Store) OpenReaders() int {
+	s.readers.mu.Lock()
+	defer s.readers.mu.Unlock()
+	return s.readers.open
+}

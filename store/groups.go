@@ -1,6 +1,10 @@
 package store
 
-import "slices"
+import (
+	"slices"
+
+	"trailward/store/segment"
+)
 
 // Groups returns the names of all groups, sorted.
 func (s *Store) Groups() []string {
@@ -36,6 +40,12 @@ func (s *Store) GroupInfos() ([]GroupInfo, error) {
 		return nil, err
 	}
 	defer snap.Close()
+	// Opening as many segments as there may be takes minutes; the catalog knows
+	// the streams of nearly all.
+	known := map[string][]string{}
+	if err := s.cat.Streams(func(id string, names []string) { known[id] = names }); err != nil {
+		return nil, err
+	}
 	var out []GroupInfo
 	streams := map[string]struct{}{}
 	for _, p := range snap.Parts() { // by group
@@ -47,9 +57,11 @@ func (s *Store) GroupInfos() ([]GroupInfo, error) {
 		g.Records += p.Rows()
 		g.Bytes += p.RawBytes()
 		g.First, g.Last = min(g.First, p.FirstTime()), max(g.Last, p.LastTime())
-		names, err := p.Streams()
-		if err != nil {
-			return nil, err
+		names := known[p.ID()]
+		if names == nil {
+			if names, err = p.Streams(); err != nil {
+				return nil, err
+			}
 		}
 		for _, n := range names {
 			streams[n] = struct{}{}
@@ -57,4 +69,11 @@ func (s *Store) GroupInfos() ([]GroupInfo, error) {
 		g.Streams = int64(len(streams))
 	}
 	return out, nil
+}
+
+// sortedStreams reads the names of a segment's streams, as its entry in the catalog has them.
+func sortedStreams(r *segment.Reader) ([]string, error) {
+	names, err := r.Streams()
+	slices.Sort(names)
+	return names, err
 }

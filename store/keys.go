@@ -218,7 +218,11 @@ func (s *Store) rewrap(ctx context.Context, p *sealed, current string) (err erro
 		}
 	}()
 	err = p.with(func(r *reading) error {
-		w, err := s.writeObject(ids[0], func(w io.Writer) (*segment.Meta, error) {
+		streams, err := sortedStreams(r.Reader)
+		if err != nil {
+			return err
+		}
+		w, err := s.writeObject(ids[0], streams, func(w io.Writer) (*segment.Meta, error) {
 			_, err := io.Copy(w, io.NewSectionReader(r, 0, r.plain))
 			return r.Meta, err
 		})

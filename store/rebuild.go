@@ -218,5 +218,9 @@ func describe(fsys *vfs.Dir, sealer *seal.Sealer, id string, want *ledger.Segmen
 	if rd.Meta.Root != want.Root || rd.Meta.Rows != want.Rows {
 		return info, 0, fmt.Errorf("%w: it is not the one that the ledger has", segment.ErrDamaged)
 	}
-	return catalog.Describe(id, want.Size, rd.Meta), rd.Meta.WAL, nil
+	streams, err := sortedStreams(rd)
+	if err != nil {
+		return info, 0, err
+	}
+	return catalog.Describe(id, want.Size, rd.Meta, streams), rd.Meta.WAL, nil
 }

@@ -200,11 +200,11 @@ type written struct {
 // writeSegment writes b as the segment id, which nothing names yet. wal is the
 // number of the WAL file with which its records end, or 0.
 func (s *Store) writeSegment(id string, b *segment.Builder, wal uint64) (*written, error) {
-	return s.writeObject(id, func(w io.Writer) (*segment.Meta, error) { return b.Write(w, segment.Options{WAL: wal}) })
+	return s.writeObject(id, b.Streams(catalog.MaxStreams), func(w io.Writer) (*segment.Meta, error) { return b.Write(w, segment.Options{WAL: wal}) })
 }
 
-// writeObject writes the segment that fill writes.
-func (s *Store) writeObject(id string, fill func(io.Writer) (*segment.Meta, error)) (_ *written, err error) {
+// writeObject writes the segment that fill writes, which has records of the given streams.
+func (s *Store) writeObject(id string, streams []string, fill func(io.Writer) (*segment.Meta, error)) (_ *written, err error) {
 	name := segmentFile(id)
 	temp := name + vfs.TempSuffix
 	var f vfs.File
@@ -250,7 +250,7 @@ func (s *Store) writeObject(id string, fill func(io.Writer) (*segment.Meta, erro
 	if err := s.fs.SyncDir(path.Dir(name)); err != nil {
 		return nil, err
 	}
-	return &written{sealed: &sealed{s: s, info: catalog.Describe(id, out.n, m)}, meta: m, sum: [sha256.Size]byte(out.hash.Sum(nil))}, nil
+	return &written{sealed: &sealed{s: s, info: catalog.Describe(id, out.n, m, streams)}, meta: m, sum: [sha256.Size]byte(out.hash.Sum(nil))}, nil
 }
 
 // hashWriter counts and hashes what goes through.
@@ -365,6 +365,7 @@ func (s *Store) group(name string) *group {
 
 // addSegment makes a segment visible. s.mu is held.
 func (s *Store) addSegment(p *sealed) {
+	p.info.Streams = nil // the catalog has them, and streams cost no memory by existing
 	g := s.group(p.info.Group)
 	g.add(p)
 	s.segments++

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -318,9 +319,10 @@ func TestStopUnderLoad(t *testing.T) {
 }
 
 // gone reports whether a request failed because nobody listens any more, or the
-// connection was closed before the server looked at it.
+// connection was closed before the server looked at it. Which of these errors a client gets
+// depends on whether it is writing, reading, or has just read the end, and closed its own side.
 func gone(err error) bool {
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE)
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
 }
 
 // TestRestore brings a store back on an empty host: from a backup, and without its catalog.

@@ -236,9 +236,17 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// again reports whether sending the same once more may help.
-func (e *Error) again() bool {
-	return e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable
+// again reports whether sending the same once more may help. safe says that it does
+// no harm if the server has done already what it was asked for, of which a proxy's
+// answer says nothing.
+func (e *Error) again(safe bool) bool {
+	switch e.Status {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return true
+	case http.StatusRequestTimeout, http.StatusBadGateway, http.StatusGatewayTimeout: // it broke off on its way, there or back
+		return safe
+	}
+	return false
 }
 
 // call is one request that may be sent several times.
@@ -248,7 +256,7 @@ type call struct {
 	header       http.Header
 	body         []byte
 	out          any  // when set, the answer is one JSON value that is read into it
-	reconnect    bool // try again after a broken connection too, not only when the server asks for it
+	safe         bool // doing it twice is doing it once: try again after a broken connection too, not only when the server asks for it
 	once         bool // do not try again at all
 }
 
@@ -273,7 +281,7 @@ func (c *Client) do(ctx context.Context, k call) (*http.Response, error) {
 		last = err
 		var answer *Error
 		isAnswer := errors.As(err, &answer)
-		if k.once || try >= c.opts.Tries || isAnswer && !answer.again() || !isAnswer && (!k.reconnect || permanent(err)) {
+		if k.once || try >= c.opts.Tries || isAnswer && !answer.again(k.safe) || !isAnswer && (!k.safe || permanent(err)) {
 			return nil, err
 		}
 		d := backoff(try)

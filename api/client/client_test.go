@@ -365,6 +365,22 @@ func TestNoRetry(t *testing.T) {
 			_, err := c.Ingest(t.Context(), "g", "", "", "", []byte("x"))
 			return err
 		}, 4},
+		{"a proxy in between", 502, func(c *client.Client) error {
+			_, err := c.Ingest(t.Context(), "g", "", "", "", []byte("x"))
+			return err
+		}, 4},
+		{"a slow one", 504, func(c *client.Client) error {
+			_, err := c.Ingest(t.Context(), "g", "", "", "", []byte("x"))
+			return err
+		}, 4},
+		{"broken off on its way", 408, func(c *client.Client) error {
+			_, err := c.Ingest(t.Context(), "g", "", "", "", []byte("x"))
+			return err
+		}, 4},
+		{"a question that took too long", 504, func(c *client.Client) error {
+			_, err := c.Query(t.Context(), client.Question{Query: "x"})
+			return err
+		}, 1},
 		{"query while busy", 503, func(c *client.Client) error { _, err := c.Query(t.Context(), client.Question{Query: "x"}); return err }, 4},
 		{"health", 503, func(c *client.Client) error { return c.Health(t.Context()) }, 1},
 	}

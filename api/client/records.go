@@ -83,7 +83,7 @@ func (c *Client) ingest(ctx context.Context, contentType, group, stream string, 
 	if batchID == "" {
 		batchID = NewBatchID()
 	}
-	k := call{method: http.MethodPost, path: "/v1/ingest", params: url.Values{"group": {group}}, body: body, reconnect: true,
+	k := call{method: http.MethodPost, path: "/v1/ingest", params: url.Values{"group": {group}}, body: body, safe: true,
 		header: http.Header{"Content-Type": {contentType}, "Trailward-Batch": {batchID}}}
 	if stream != "" {
 		k.params.Set("stream", stream)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"sort"
 	"text/tabwriter"
 
@@ -40,6 +41,15 @@ func (c *ingestCmd) Run(a *app) error {
 		job.kind = trailward.Kind(c.Kind)
 		if !job.kind.Valid() {
 			return usagef("--kind %s: no kind is named so: want auto or one of %s", c.Kind, kindNames())
+		}
+	}
+	// Before the place is opened: a slip in a name must not leave a new store behind.
+	for _, p := range c.Files {
+		if p == "-" {
+			continue
+		}
+		if _, err := os.Stat(p); err != nil {
+			return err // names the path and what was done
 		}
 	}
 	return a.withPlace(&c.placeFlags, true, func(b backend) error {

@@ -174,6 +174,14 @@ func recordFormat() store.Format {
 // times its size; more at once than there are processors is no faster for large ones.
 func storingBytes() int64 { return int64(max(2, runtime.GOMAXPROCS(0))) * (8 << 20) }
 
+// Accepting says why no batch would be stored now.
+func (l *local) Accepting() error {
+	if err := l.store.Accepting(); err != nil {
+		return apiError(err)
+	}
+	return nil
+}
+
 // IngestBatch stores one batch; nil means that it is durable.
 func (l *local) IngestBatch(ctx context.Context, r api.IngestRequest) (api.IngestResult, error) {
 	size := 0
@@ -185,6 +193,9 @@ func (l *local) IngestBatch(ctx context.Context, r api.IngestRequest) (api.Inges
 		return api.IngestResult{}, err
 	}
 	defer l.storing.Release(weight)
+	if err := l.Accepting(); err != nil { // others have filled the store meanwhile
+		return api.IngestResult{}, err
+	}
 	p := l.preparers.Get().(*intake.Preparer)
 	defer l.preparers.Put(p)
 	arrival := time.Now()

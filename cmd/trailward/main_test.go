@@ -233,6 +233,9 @@ func TestIngestSummary(t *testing.T) {
 		Records: 1234, Bytes: 5_600_000, Duplicates: 7, Conflicts: 3, Damaged: map[string]int64{"cut gzip": 1, "line too long": 2},
 		Kinds: map[trailward.Kind]int64{trailward.KindText: 34, trailward.KindK8sAudit: 1200},
 	}
+	t.Chdir(t.TempDir())
+	put(t, "f", "")
+	put(t, "a", "")
 	o := runWith(t, &fakePlace{result: res}, nil, "", "ingest", "--group", "g", "f")
 	want := "  1,234 records, 5.6 MB\n  1,200 of kind k8s.audit\n     34 of kind text\n      3 conflicts: new records with the id of a stored one and other content\n      7 duplicates, not stored again\n      1 damaged: cut gzip\n      2 damaged: line too long\n"
 	if o.code != 0 || o.out != want {

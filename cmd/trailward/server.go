@@ -146,6 +146,6 @@ func newServer(l *local, loc location, cfg api.Config, log *slog.Logger) (*api.S
 	}
 	return api.New(cfg, api.Deps{
 		Ingest: l.IngestBatch, Query: l.Query, Check: l.Check, Explain: l.Explain, Groups: l.Groups, Cat: l.Cat, Frame: frameBody, Tail: l.tails.Subscribe,
-		Keeper: l, Ready: l.Ready, Auth: auth.NewAuthenticator(tokens), Log: log, Metrics: registry,
+		Keeper: l, Ready: l.Ready, Accepting: l.Accepting, Auth: auth.NewAuthenticator(tokens), Log: log, Metrics: registry,
 	})
 }

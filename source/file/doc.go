@@ -17,6 +17,7 @@
 //   - JSON values one after another, pretty-printed or not, in an array, or in
 //     the wrappers {"Records":[…]} (CloudTrail) and {"kind":"EventList",
 //     "items":[…]} (Kubernetes audit): each element's exact bytes are a record.
+//     Of what CloudTrail's LookupEvents answers, each CloudTrailEvent is one.
 //     Of a CloudWatch Logs subscription payload, each message is one, also when
 //     it is packed as Lambda and Kinesis hand it on (base64 of gzip).
 //   - entries of systemd's journal in its export form;

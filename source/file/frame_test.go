@@ -85,6 +85,14 @@ func TestFraming(t *testing.T) {
 
 		{name: "subscription packed for Lambda", in: `{"awslogs":{"data":"` + base64d(payload("1")) + `"}}`, want: []string{"owner=1 id=e m1"}},
 		{name: "subscription packed for Lambda, pretty", in: "{\n \"awslogs\": {\n  \"data\": \"" + base64d(payload("1")) + "\"\n }\n}\n", want: []string{"owner=1 id=e m1"}},
+		{name: "events looked up", in: "{\n  \"Events\": [\n {\"EventId\":\"i\", \"ReadOnly\":\"true\", \"EventTime\": 1700000000.5, \"Resources\":[{\"a\":\"b\"}],\n \"CloudTrailEvent\": \"{\\\"eventVersion\\\":\\\"1.08\\\",\\\"u\\\":\\\"\\\\u00e9\\\"}\" } , {\"EventId\":\"j\",\"CloudTrailEvent\":\"{}\"} ],\"NextToken\":\"n\"}\n",
+			want: []string{`EventId=i ReadOnly=true EventTime=1700000000.5 Resources=[{"a":"b"}] {"eventVersion":"1.08","u":"\u00e9"}`, `EventId=j {}`}},
+		{name: "events looked up without their text", in: `{"Events":[{"EventId":"i","CloudTrailEvent":"{}"},{"EventId":"j","CloudTrailEvent":null},{"CloudTrailEvent":" "},{"CloudTrailEvent":"\ud800"}],"x":1}`,
+			want: []string{`EventId=i {}`, `{"EventId":"j","CloudTrailEvent":null}`, `{"CloudTrailEvent":" "}`, `{"CloudTrailEvent":"\ud800"}`, `(beside the records)"x":1`}},
+		{name: "a long event looked up", in: `{"Events":[{"EventId":"i","EventTime":1,"EventSource":"s","CloudTrailEvent":"` + strings.Repeat("x", 100_000) + `"}]}`, want: []string{`EventId=i EventTime=1 EventSource=s ` + strings.Repeat("x", 100_000)}},
+		{name: "events looked up, none", in: `{"Events":[]}`, want: []string{`{"Events":[]}`}},
+		{name: "events of something else", in: `{"Events":[{"EventId":"i","EventTime":1}]}`, want: []string{`{"Events":[{"EventId":"i","EventTime":1}]}`}},
+		{name: "events looked up and cut", in: `{"Events":[{"EventId":"i","CloudTrailEvent":"{}"},{"EventId":"j","Cl`, want: []string{`EventId=i {}`, `(cut json){"EventId":"j","Cl`}},
 		{name: "subscriptions packed for Kinesis", in: `{"Records":[{"kinesis":{"partitionKey":"p","data":"` + base64d(payload("1")+payload("2")) + `"},"eventSource":"aws:kinesis"},{"kinesis":{"data":"` + base64d(payload("3")) + `"}},{"kinesis":{"data":"aGk="}}]}`,
 			want: []string{"owner=1 id=e m1", "owner=2 id=e m2", "owner=3 id=e m3", `{"kinesis":{"data":"aGk="}}`}},
 		{name: "subscriptions packed, one a line", in: base64d(payload("1")) + "\nx\n" + base64d(payload("2")) + "\r\n", want: []string{"owner=1 id=e m1", "x", "owner=2 id=e m2"}},
@@ -253,7 +261,7 @@ func TestHostileValues(t *testing.T) {
 
 func FuzzFraming(f *testing.F) {
 	for _, s := range []string{
-		"a\nb\r\n\n", "{\"a\":1}\n{}\n", "{\n}\n{\"a\":[", `{"Records":[{"a":1},{"b":2}],"c":1}`, `[{"a":1},2]`,
+		"a\nb\r\n\n", "{\"a\":1}\n{}\n", "{\n}\n{\"a\":[", `{"Records":[{"a":1},{"b":2}],"c":1}`, `[{"a":1},2]`, `{"Events":[{"EventId":"i","CloudTrailEvent":"{\"a\":1}"}],"NextToken":"n"}`,
 		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"a":1}]}`, `{"messageType":"DATA_MESSAGE","logEvents":[{"id":"e","message":"m"}]}`,
 		"2016-10-06T00:17:09Z stdout P a\n2016-10-06T00:17:09Z stdout F b\n", `{"log":"a\n","stream":"stdout","time":"2016-10-06T00:17:09Z"}`,
 		"srcaddr dstaddr\n1 2\n", "__CURSOR=1\nM\n\x01\x00\x00\x00\x00\x00\x00\x00x\n\n__CURSOR=2\n", "\x1f\x8b\x08", "PK\x03\x04", `{"items":x`, `{"Records":`,

@@ -31,10 +31,11 @@ type values struct {
 	// again.
 	blind int64
 
-	sub  subscription
-	size int        // of what holds sub
-	back valueState // what comes behind it
-	end  error      // what next returns from now on
+	unquoted []byte // an event out of a lookupWrapper
+	sub      subscription
+	size     int        // of what holds sub
+	back     valueState // what comes behind it
+	end      error      // what next returns from now on
 }
 
 type valueState uint8
@@ -56,15 +57,19 @@ const (
 	eventListWrapper // {"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[…]}
 	subscriptionWrapper
 	lambdaWrapper // {"awslogs":{"data":"…"}}
+	lookupWrapper // {"Events":[{…,"CloudTrailEvent":"…"}],"NextToken":"…"}
 )
 
 // frames reports whether a wrapper's member says nothing that a record lacks.
 func (k wrapper) frames(key []byte) bool {
-	if k == eventListWrapper {
+	switch k {
+	case eventListWrapper:
 		switch string(key) {
 		case "kind", "apiVersion", "metadata":
 			return true
 		}
+	case lookupWrapper:
+		return string(key) == "NextToken" // where the next page begins
 	}
 	return false
 }
@@ -75,6 +80,8 @@ func (k wrapper) holds(key []byte) bool {
 		return string(key) == "Records"
 	case eventListWrapper:
 		return string(key) == "items"
+	case lookupWrapper:
+		return string(key) == "Events"
 	}
 	return false
 }
@@ -161,7 +168,7 @@ func (v *values) begin(w *window) {
 	case listWrapper:
 		w.advance(1)
 		v.state = elements
-	case recordsWrapper, eventListWrapper:
+	case recordsWrapper, eventListWrapper, lookupWrapper:
 		w.advance(1)
 		v.state = members
 	case subscriptionWrapper, lambdaWrapper:
@@ -205,6 +212,13 @@ func (v *values) value(w *window, f *trailward.Framed) bool {
 			if v.packed(b[:v.upto]) {
 				v.state, v.back, v.size = events, v.state, v.upto
 				return false
+			}
+			if v.state == elements && v.wrap == lookupWrapper && !v.cut {
+				var ok bool
+				if v.unquoted, ok = lookedUp(b[:v.upto], v.unquoted, f); ok {
+					w.advance(v.upto)
+					return true
+				}
 			}
 			v.give(w, f, v.upto, "")
 			return true
@@ -368,6 +382,10 @@ func probe(b []byte) wrapper {
 		}
 		val := b[i : i+m]
 		switch string(key) {
+		case "Events":
+			if n == 0 && isLookup(val) {
+				return lookupWrapper
+			}
 		case "awslogs":
 			if n == 0 && val[0] == '{' {
 				return lambdaWrapper

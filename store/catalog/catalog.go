@@ -52,17 +52,21 @@ type Segment struct {
 	FirstArrival int64          `json:"fa"` // ns since the Unix epoch
 	LastArrival  int64          `json:"la"`
 	Root         ledger.Hash    `json:"r"` // of the tree over its records
+	// Streams are the names of the streams that occur, sorted; nil when they are
+	// too many (see [MaxStreams]), in entries of earlier versions, and in what
+	// [Catalog.Segments] returns: [Catalog.Streams] has them.
+	Streams []string `json:"st,omitempty"`
 	// Fields is in order of path, without chunks: those are read from the
 	// segment. Segments with equal fields share the list; it is not changed.
 	Fields []segment.Field `json:"-"`
 }
 
 // Describe returns the entry of a segment with the meta data m, which is size
-// bytes long on disk.
-func Describe(id string, size int64, m *segment.Meta) Segment {
+// bytes long on disk and has records of the given streams, sorted.
+func Describe(id string, size int64, m *segment.Meta, streams []string) Segment {
 	s := Segment{
 		ID: id, Group: m.Group, Kind: m.Kind, Rows: m.Rows, RawBytes: m.RawBytes, Size: size,
-		FirstTime: m.FirstTime, LastTime: m.LastTime, FirstArrival: m.FirstArrival, LastArrival: m.LastArrival, Root: m.Root,
+		FirstTime: m.FirstTime, LastTime: m.LastTime, FirstArrival: m.FirstArrival, LastArrival: m.LastArrival, Root: m.Root, Streams: keptStreams(streams),
 		Fields: make([]segment.Field, len(m.Fields)),
 	}
 	for i, f := range m.Fields {

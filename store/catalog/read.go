@@ -5,55 +5,143 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 
-	"trailward"
+	"golang.org/x/sync/errgroup"
+
 	"trailward/store/ledger"
 	"trailward/store/segment"
 )
 
-// Segments returns every segment, by id.
+// readAtOnce is how many entries of segments are opened in one go, and pageSegments how
+// many are read before others may use the database.
+const (
+	readAtOnce   = 256
+	pageSegments = 4096
+)
+
+// row is a row of the table of segments.
+type row struct {
+	id         string
+	key, entry []byte
+}
+
+// Segments returns every segment, by id. It opens the entries on all processors.
 func (c *Catalog) Segments() ([]Segment, error) {
 	shared, err := c.fieldLists()
 	if err != nil {
 		return nil, err
 	}
-	rows, err := c.db.Query("SELECT id, fields, entry FROM segments ORDER BY id")
-	if err != nil {
+	var n int
+	if err := c.db.QueryRow("SELECT count(*) FROM segments").Scan(&n); err != nil {
 		return nil, fmt.Errorf("read catalog: %w", err)
 	}
-	defer rows.Close()
-	var out []Segment
-	names := map[string]string{} // so that segments share their group's name
-	for rows.Next() {
-		var s Segment
-		var key, b []byte
-		if err := rows.Scan(&s.ID, &key, &b); err != nil {
-			return nil, fmt.Errorf("read catalog: %w", err)
-		}
-		if err := c.open(segmentContext(s.ID, key), b, &s); err != nil {
-			return nil, fmt.Errorf("read catalog entry of segment %s: %w", s.ID, err)
-		}
-		var ok bool
-		if s.Fields, ok = shared[string(key)]; !ok {
-			return nil, fmt.Errorf("read catalog entry of segment %s: its list of fields is missing", s.ID)
-		}
-		if name, ok := names[s.Group]; ok {
-			s.Group = name
-		} else {
-			names[s.Group] = s.Group
-		}
-		for _, k := range trailward.Kinds {
-			if s.Kind == k {
-				s.Kind = k
+	out := make([]Segment, 0, n)
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	var parts [][]Segment
+	err = c.rows("SELECT id, fields, entry FROM segments ORDER BY id", func(batch []row) {
+		part := make([]Segment, len(batch))
+		parts = append(parts, part)
+		g.Go(func() error {
+			for i, r := range batch {
+				s := &part[i]
+				s.ID = r.id
+				if err := c.openSegment(r, s); err != nil {
+					return err
+				}
+				s.Streams = nil
+				var ok bool
+				if s.Fields, ok = shared[string(r.key)]; !ok {
+					return fmt.Errorf("read catalog entry of segment %s: its list of fields is missing", s.ID)
+				}
 			}
-		}
-		out = append(out, s)
+			return nil
+		})
+	})
+	if err = errors.Join(err, g.Wait()); err != nil {
+		return nil, err
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
+	names := map[string]string{} // so that segments share their group's name
+	for _, part := range parts {
+		for _, s := range part {
+			if name, ok := names[s.Group]; ok {
+				s.Group = name
+			} else {
+				names[s.Group] = s.Group
+			}
+			out = append(out, s)
+		}
 	}
 	return out, nil
+}
+
+// Streams calls fn with each segment whose entry says which streams it has, and
+// their names, sorted, which fn may keep. Segments that come or go meanwhile may be among them or not.
+func (c *Catalog) Streams(fn func(id string, names []string)) error {
+	for last := ""; ; {
+		n := 0
+		var page []row
+		if err := c.rows("SELECT id, fields, entry FROM segments WHERE id > ? ORDER BY id LIMIT ?", func(batch []row) {
+			page = append(page, batch...)
+		}, last, pageSegments); err != nil {
+			return err
+		}
+		for _, r := range page {
+			s := Segment{ID: r.id}
+			if err := c.openSegment(r, &s); err != nil {
+				return err
+			}
+			if len(s.Streams) > 0 {
+				fn(r.id, s.Streams)
+			}
+			last = r.id
+			n++
+		}
+		if n < pageSegments {
+			return nil
+		}
+	}
+}
+
+// rows calls fn with the rows that a query gives, some at a time, in their order.
+func (c *Catalog) rows(query string, fn func([]row), args ...any) error {
+	rows, err := c.db.Query(query, args...)
+	if err != nil {
+		return fmt.Errorf("read catalog: %w", err)
+	}
+	defer rows.Close()
+	var batch []row
+	for rows.Next() {
+		var r row
+		if err := rows.Scan(&r.id, &r.key, &r.entry); err != nil {
+			return fmt.Errorf("read catalog: %w", err)
+		}
+		if batch = append(batch, r); len(batch) == readAtOnce {
+			fn(batch)
+			batch = nil
+		}
+	}
+	if len(batch) > 0 {
+		fn(batch)
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read catalog: %w", err)
+	}
+	return nil
+}
+
+// openSegment reads the entry of a segment but for its list of fields.
+func (c *Catalog) openSegment(r row, s *Segment) error {
+	b, err := c.keys.OpenBlob(segmentContext(r.id, r.key), r.entry)
+	if err == nil {
+		err = decodeSegment(b, s)
+	}
+	if err != nil {
+		return fmt.Errorf("read catalog entry of segment %s: %w", r.id, err)
+	}
+	return nil
 }
 
 // segmentContext binds a segment's entry to its id and its list of fields.

@@ -84,6 +84,9 @@ type Facts struct {
 	// Rest is whatever else the catalog keeps of the segment that follows from
 	// it, in any form in which equal things have equal bytes.
 	Rest string
+	// Streams is the names of the streams that occur, in such a form; empty if they
+	// are too many, and in rows of earlier versions, which then do not count as wrong.
+	Streams string
 }
 
 // Row is a segment's row in the catalog.
