@@ -74,7 +74,7 @@ func (p *Preparer) Prepare(f *trailward.Framed, group, stream string, arrival ti
 			switch {
 			case auto:
 				r.Kind = info.kind
-			case f.Kind == trailward.KindContainer || f.Kind == trailward.KindJSON || f.Kind == info.kind:
+			case f.Kind == trailward.KindContainer || f.Kind == trailward.KindLambda || f.Kind == trailward.KindJSON || f.Kind == info.kind:
 			default:
 				// The kind binds: who may write one kind writes no other.
 				r.Kind, mismatch = trailward.KindText, "not "+string(f.Kind)
@@ -132,7 +132,7 @@ func (p *Preparer) line(r *trailward.Record) (t shape.Taken, whole bool) {
 	switch r.Kind {
 	case trailward.KindText, trailward.KindContainer:
 		return p.taker.Text(r.Raw), true
-	case trailward.KindVPCFlow, trailward.KindLinuxAudit, trailward.KindSyslog, trailward.KindJournal:
+	case trailward.KindVPCFlow, trailward.KindDNS, trailward.KindLambda, trailward.KindLinuxAudit, trailward.KindSyslog, trailward.KindJournal:
 		var ok bool
 		if p.fields, ok = format.Split(r.Kind, r.Raw, r.Columns, p.fields[:0]); ok {
 			return p.taker.Line(r.Raw, p.fields), true
