@@ -149,7 +149,11 @@ func (p *Preparer) lineTime(r *trailward.Record, t shape.Taken, ref time.Time) i
 	if t.Shape != p.last || r.Kind != p.lastKind {
 		p.last, p.lastKind, p.lastTimes = t.Shape, r.Kind, timeHoles(p.lastTimes[:0], r.Kind, t.Shape)
 	}
-	return firstTime(t, p.lastTimes, ref)
+	ns := firstTime(t, p.lastTimes, ref)
+	if ns == 0 && r.Kind == trailward.KindLambda { // what a function wrote by itself
+		ns, _ = format.TextTime(r.Raw, ref)
+	}
+	return ns
 }
 
 // timeHoles appends the holes that may hold the event time, best first.

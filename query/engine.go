@@ -146,7 +146,7 @@ func (e *Engine) run(ctx context.Context, t task) (_ Rows, err error) {
 		_ = snap.Close()
 	}
 	undo = func() { closeSnap(); cancel() }
-	known := newSchemas(t.fold)
+	known := newSchemas(e.opts.AccountID, t.fold)
 	parts := inRange(snap.Parts(), t.sel.Start, t.sel.End)
 	if t.choose != nil {
 		if parts, err = t.choose(ctx, parts, known); err != nil {

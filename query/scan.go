@@ -260,6 +260,15 @@ func systemType(f plan.FieldRef) plan.Type {
 	return plan.Null
 }
 
+// ofStore reports whether a field is one of the system fields above.
+func ofStore(f plan.FieldRef) bool {
+	switch systemName(f) {
+	case fieldTime, fieldIngestion, fieldLog, fieldLogStream, fieldMessage, fieldPtr, fieldKind:
+		return true
+	}
+	return false
+}
+
 // made says whether the scan makes the field itself, without a column.
 func made(f plan.FieldRef) bool {
 	switch systemName(f) {
@@ -538,8 +547,11 @@ type rowSource struct {
 
 func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, types []plan.Type) string {
 	col := func(path string) string {
-		if path == recordText {
+		switch path {
+		case recordText:
 			return src.message
+		case logText:
+			return src.log
 		}
 		return src.col(path)
 	}
