@@ -247,3 +247,35 @@ func FuzzCompile(f *testing.F) {
 		}
 	})
 }
+
+// TestColumnNames holds columns without an alias to the text that was written.
+func TestColumnNames(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"fields tags[0], tags.1, a.b[0].c", "tags[0] tags.1 a.b[0].c @ptr"},
+		{"fields tags[0] | fields tags.0", "tags.0 @ptr"},
+		{"fields tags[0], a | display tags[0]", "tags[0] @ptr"},
+		{"fields tags[0] as t", "t @ptr"},
+		{"fields tags[0] | fields x as `tags.0`", "tags.0 @ptr"},
+		{"fields `detail-type`, a.`b c`[0], `x``y`", "detail-type a.b c[0] x`y @ptr"},
+		{`fields a."b-c".d`, "a.b-c.d @ptr"},
+		{"fields jsonParse(@message).a[0], strlen( a )", "jsonParse(@message).a[0] strlen( a ) @ptr"},
+		{"stats count(*) by tags[0] | sort tags[0]", "tags[0] count(*)"},
+		{"stats count(*) as n by tags[0], b | filter tags.0 = 1 | sort `tags.0`", "tags[0] b n"},
+		{"stats count(*) by tags[0] | fields tags.0", "tags.0 count(*)"},
+		{"countFrequent tags[0]", "tags[0] _approxcount"},
+		{"filter a in (filter b = 1 | fields tags[0]) | fields a", "a @ptr"},
+	} {
+		q, err := Compile(c.text, Options{})
+		if err != nil {
+			t.Errorf("%s: %v", c.text, err)
+			continue
+		}
+		var names []string
+		for _, o := range q.Output {
+			names = append(names, o.Name)
+		}
+		if got := strings.Join(names, " "); got != c.want {
+			t.Errorf("%s\n got %s\nwant %s", c.text, got, c.want)
+		}
+	}
+}

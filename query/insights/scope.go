@@ -212,8 +212,36 @@ func normalText(s string) string {
 	return b.String()
 }
 
+// unquoted is the text of a name without its backticks and quotes.
+func unquoted(name string) string {
+	if !strings.ContainsAny(name, "`\"") {
+		return name
+	}
+	l := lexer{src: name}
+	var b strings.Builder
+	for l.pos < len(name) {
+		from := l.pos
+		var s string
+		var err error
+		switch name[l.pos] {
+		case '`':
+			s, err = l.backticked()
+		case '"':
+			s, err = l.quoted('"')
+		default:
+			l.pos++
+			s = name[from:l.pos]
+		}
+		if err != nil {
+			return name // it was read before, so this is not met
+		}
+		b.WriteString(s)
+	}
+	return b.String()
+}
+
 // title is the name of a column whose expression has no alias: a field's path,
-// else the text as it was typed.
+// however that was spelt (see compiler.write), else the text as it was typed.
 func (c *compiler) title(n *node) string {
 	if n.op == nName {
 		return strings.Join(n.keys, ".")
