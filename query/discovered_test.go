@@ -120,3 +120,44 @@ func TestDiscoveredFields(t *testing.T) {
 		}
 	}
 }
+
+// TestWholeNumbers holds integers of 64 bits to their digits, where a float would
+// lose some.
+func TestWholeNumbers(t *testing.T) {
+	pruning, whole := storeEngines(t, realStore(t, map[string][]string{
+		"/one": {`{"time":"2026-01-02T00:00:00Z","n":9007199254740993,"m":1}`, `{"time":"2026-01-02T00:00:01Z","n":9007199254740992,"m":"x"}`, `{"time":"2026-01-02T00:00:02Z","n":-9223372036854775808}`},
+		"/two": {`{"time":"2026-01-02T00:00:03Z","n":9223372036854775807,"m":"9007199254740993"}`, `{"time":"2026-01-02T00:00:04Z","n":9223372036854775807}`},
+	}))
+	for _, c := range []struct{ text, want string }{
+		{"filter @log like '/one' | stats sum(n) as s", "-9205357638345293823"},
+		{"filter @log like '/two' | stats sum(n) as s", "18446744073709551614"}, // no 64 bits hold it
+		{"filter @log like '/one' and n > 0 | stats sum(n) as s | filter s = 18014398509481985", "18014398509481985"},
+		{"filter @log like '/two' | stats sum(n) as s | filter s > 9223372036854775807 | fields ispresent(toLong(s)) as fits", "18446744073709551614 0"},
+		{"filter @log like '/two' | stats sum(n) as s by @log | stats sum(s) as s | display s", "18446744073709551614"},
+		{"stats max(n), min(n)", "9223372036854775807 -9223372036854775808"},
+		{"filter n = 9007199254740993 | stats max(n)", "9007199254740993"},
+		{"filter n > 9007199254740992 and n < 9007199254740994 | stats max(n)", "9007199254740993"},
+		{"filter m = 9007199254740993 | stats max(toLong(m))", "9007199254740993"},
+		{"filter m > 9007199254740992 | stats max(m)", "9007199254740993"},
+		{"filter n = m | stats max(n)", ""},
+		{"filter n > 9223372036854775806 | stats count(*)", "2"},
+		{"filter n >= 9223372036854775808 | stats count(*)", ""},
+		{"filter n < 9223372036854775808 | stats count(*)", "5"},
+		{"stats sum(n) / 2 as h, sum(m) as m", "4620693217682129000 9007199254740992"}, // arithmetic is in floats, and so are sums of text
+	} {
+		for _, e := range []*Engine{pruning, whole} {
+			rows, err := e.Query(t.Context(), Request{Text: c.text})
+			var lines []string
+			if err == nil {
+				var b strings.Builder
+				err = WriteCSV(&b, rows, CSV{Lang: Insights})
+				lines = strings.Split(strings.TrimSpace(b.String()), "\n")[1:]
+				rows.Close()
+			}
+			got := strings.ReplaceAll(strings.TrimSpace(strings.Join(lines, "\n")), ",", " ")
+			if err != nil || got != c.want {
+				t.Errorf("%s\n got %s, %v\nwant %s", c.text, got, err, c.want)
+			}
+		}
+	}
+}
