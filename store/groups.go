@@ -1,6 +1,9 @@
 package store
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Groups returns the names of all groups, sorted.
 func (s *Store) Groups() []string {
@@ -19,6 +22,18 @@ func (s *Store) HasGroup(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.groups[name] != nil
+}
+
+// HasGroups reports whether a name of Groups begins with prefix.
+func (s *Store) HasGroups(prefix string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n := range s.groups {
+		if strings.HasPrefix(n, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // GroupInfo is what a group holds.
