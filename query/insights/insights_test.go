@@ -181,6 +181,18 @@ func TestNotices(t *testing.T) {
 	}
 }
 
+func TestLogNotice(t *testing.T) {
+	for text, want := range map[string]int{
+		"filter @log = '/eks'": 1, "filter '/eks' != @log": 1, "filter @log in ['/eks', '1:/x']": 1,
+		"filter @log = '1:/eks'": 0, "filter @log like '/eks'": 0, "filter log = '/eks'": 0, "filter @log in ['1:/x']": 0,
+	} {
+		q, err := Compile(text, options)
+		if err != nil || len(q.Notices) != want {
+			t.Errorf("Compile(%q) = %d notices, %v, want %d", text, len(q.Notices), err, want)
+		}
+	}
+}
+
 func TestPredicates(t *testing.T) {
 	f := func(keys ...string) plan.FieldRef { return plan.FieldRef{Keys: keys} }
 	for _, c := range []struct {
