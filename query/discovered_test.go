@@ -1,12 +1,14 @@
 package query
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"trailward"
 	"trailward/intake"
+	"trailward/query/plan"
 	"trailward/store"
 )
 
@@ -159,5 +161,49 @@ func TestWholeNumbers(t *testing.T) {
 				t.Errorf("%s\n got %s, %v\nwant %s", c.text, got, err, c.want)
 			}
 		}
+	}
+}
+
+func TestMisspeltFields(t *testing.T) {
+	e, whole := storeEngines(t, discoveredStore(t))
+	for text, want := range map[string]string{
+		"fields eventNam | limit 1":                                 "no record here has the field eventNam: did you mean eventName?",
+		"filter useridentity.arn = 'x' | fields eventName":          "no record here has the field useridentity.arn: did you mean userIdentity.arn?",
+		"stats count(*) by @requestid":                              "no record here has the field @requestid: did you mean @requestId?",
+		"filter query_nam = 'a' or query_nam = 'b'":                 "no record here has the field query_nam: did you mean query_name?",
+		"fields eventName, srcAddr, user.nome, @data_format, rcode": "", // user is JSON: what is in it is not known
+		"filter @datasource_name = 'x'":                             "no record here has the field @datasource_name: did you mean @data_source_name?",
+		"fields nothing, errorCode, x.y, a.b":                       "",
+	} {
+		for _, e := range []*Engine{e, whole} {
+			// Any name may be in the JSON of Lambda's.
+			r, err := e.Query(t.Context(), Request{Text: text, Groups: []string{"/trail", "/r53", "/resolver", "/vpc", "/odd"}})
+			var got string
+			if err == nil {
+				for r.Next() {
+				}
+				got, err = strings.Join(r.Stats().Notices, "; "), r.Err()
+				r.Close()
+			}
+			if err != nil || got != want {
+				t.Errorf("%s: notices %q, %v, want %q", text, got, err, want)
+			}
+		}
+	}
+	// Of SQL the same is an error, and nothing is near in a store of words.
+	r, err := e.Query(t.Context(), Request{Text: "fields eventNam", Groups: []string{"/words"}})
+	if _, err = read(r, err); err != nil || len(r.Stats().Notices) > 0 {
+		t.Errorf("a field that nothing is like: %v, %v", r.Stats().Notices, err)
+	}
+}
+
+func TestMisspeltFieldsBound(t *testing.T) {
+	var many []Field
+	for i := range maxCompared + 100 {
+		many = append(many, Field{Path: fmt.Sprint("field", i), Type: plan.Text})
+	}
+	s := &scan{parts: []Part{&fakePart{fields: many}}, schemas: newSchemas("1", false)}
+	if got := s.fieldNames([]*partGroup{{parts: []int{0}}}); len(got) != maxCompared {
+		t.Errorf("a name is compared with %d others, want %d", len(got), maxCompared)
 	}
 }

@@ -60,6 +60,7 @@ type scan struct {
 	// when a condition is to see it as a whole.
 	guards []plan.FieldRef
 	folded sync.Map        // of what was searched for in any case: foldedKey → *foldedRows
+	noted  map[string]bool // fields that no record has, and of which that was said or not
 	said   map[string]bool // texts that parts were asked for that records have in them
 	// tried is the first relation, when the direct way has narrowed it and found
 	// that the engine is needed.
@@ -216,6 +217,9 @@ func (s *scan) narrow(ctx context.Context, kinds []trailward.Kind, fields []plan
 		c := n.rel.Columns[f.Key()]
 		c.Type = n.types[i]
 		n.rel.Columns[f.Key()] = c
+	}
+	if !s.schemas.fold {
+		s.noteMisspelt(n)
 	}
 	if s.whole {
 		s.preds = nil

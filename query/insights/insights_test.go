@@ -291,3 +291,15 @@ func TestColumnNames(t *testing.T) {
 		}
 	}
 }
+
+func TestNearest(t *testing.T) {
+	have := []string{"EventName", "Z", "AA", "eventName", "userIdentity.arn", "requestID", "@requestId", "verb"}
+	for name, want := range map[string]string{
+		"eventNam": "eventName", "eventname": "eventName", "EVENTNAME": "EventName", "useridentity.arn": "userIdentity.arn", "useridntty.arn": "userIdentity.arn",
+		"requestId": "requestID", "@requestid": "@requestId", "a": "", "aa": "AA", "z": "Z", "verbs": "verb", "vreb": "", "nothing": "", "": "",
+	} {
+		if got := Nearest(name, have); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", name, got, want)
+		}
+	}
+}

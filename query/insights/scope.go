@@ -272,6 +272,32 @@ func suggest(name string, candidates []string, fallback string) string {
 	return "did you mean " + strings.Trim(shorten(best), `"`) + "?"
 }
 
+// Nearest returns the candidate that a misspelt name of a field most likely means:
+// the same in other case, else one of which at most a fifth of the characters
+// differ, but one of a short name and none of a very short one. It is "" when
+// there is none. Names with @ in front and others are not taken for each other.
+func Nearest(name string, candidates []string) string {
+	lower := strings.ToLower(name)
+	limit := 0
+	if len(name) > 3 {
+		limit = max(1, len(name)/5)
+	}
+	best, dist, exact := "", limit+1, 0
+	for _, cand := range candidates {
+		if strings.HasPrefix(cand, "@") != strings.HasPrefix(name, "@") {
+			continue
+		}
+		d := distance(lower, strings.ToLower(cand), dist)
+		if d > limit || d > dist {
+			continue
+		}
+		if e := distance(name, cand, len(name)); d < dist || e < exact {
+			best, dist, exact = cand, d, e
+		}
+	}
+	return best
+}
+
 // distance is the number of characters to insert, drop or change to make one
 // name of the other, or more than limit if it is larger than that.
 func distance(a, b string, limit int) int {
