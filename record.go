@@ -16,8 +16,9 @@ const (
 	KindCloudTrail  Kind = "aws.cloudtrail"        // one CloudTrail record, JSON
 	KindTrailDigest Kind = "aws.cloudtrail.digest" // one CloudTrail digest file, JSON
 	KindVPCFlow     Kind = "aws.vpcflow"           // one VPC flow log line
-	KindDNS         Kind = "aws.dns"               // Route 53 Resolver query log, JSON
+	KindDNS         Kind = "aws.dns"               // Route 53 Resolver query log, JSON, or public DNS query log, a line
 	KindWAF         Kind = "aws.waf"               // AWS WAF log, JSON
+	KindLambda      Kind = "aws.lambda"            // what a Lambda function's log has: lines of the platform and of the runtimes
 	KindLinuxAudit  Kind = "linux.audit"           // one auditd line (type=… msg=audit(…): …)
 	KindSyslog      Kind = "linux.syslog"          // RFC 3164 or RFC 5424 line
 	KindJournal     Kind = "linux.journal"         // one systemd journal entry
@@ -28,7 +29,7 @@ const (
 
 // Kinds lists every kind in the order in which documentation names them.
 var Kinds = []Kind{
-	KindK8sAudit, KindCloudTrail, KindTrailDigest, KindVPCFlow, KindDNS, KindWAF, KindLinuxAudit,
+	KindK8sAudit, KindCloudTrail, KindTrailDigest, KindVPCFlow, KindDNS, KindWAF, KindLambda, KindLinuxAudit,
 	KindSyslog, KindJournal, KindContainer, KindJSON, KindText,
 }
 

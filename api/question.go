@@ -198,6 +198,6 @@ func (s *Server) readQuestion(r *http.Request, lang query.Language) (query.Reque
 	if denied != "" {
 		return req, forbidden("the token does not allow to read all groups that were asked for")
 	}
-	req.Groups = groups
+	req.Groups, req.AllReadable = groups, len(q.groups) == 0
 	return req, nil
 }

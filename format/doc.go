@@ -15,7 +15,8 @@ package format
 import "trailward"
 
 // ClassifyLine names the kind of bytes that are not a JSON object:
-// [trailward.KindVPCFlow] for the default version 2 format,
+// [trailward.KindVPCFlow] for the default version 2 format, [trailward.KindDNS]
+// for public DNS query logging, [trailward.KindLambda] for lines of Lambda and its runtimes,
 // [trailward.KindLinuxAudit], [trailward.KindSyslog], [trailward.KindJournal]
 // for an entry in export form, or [trailward.KindText].
 // It errs towards text: a custom flow log format is known only by its header
@@ -30,12 +31,25 @@ func ClassifyLine(raw []byte) trailward.Kind {
 		if isDefaultFlow(raw) {
 			return trailward.KindVPCFlow
 		}
+		if isRoute53(raw) {
+			return trailward.KindDNS
+		}
+		if isLambda(raw) {
+			return trailward.KindLambda
+		}
 		if isSyslog(raw) {
 			return trailward.KindSyslog
+		}
+	case c == '[' || c == 'X' || c == 'T':
+		if isLambda(raw) {
+			return trailward.KindLambda
 		}
 	case c == '<' || c >= 'A' && c <= 'S': // a priority or the name of a month
 		if isSyslog(raw) {
 			return trailward.KindSyslog
+		}
+		if isLambda(raw) {
+			return trailward.KindLambda
 		}
 	case c == 't' || c == 'n':
 		if isAudit(raw) {
@@ -111,6 +125,11 @@ const MaxFields = 4096
 // The paths, by kind:
 //
 //   - aws.vpcflow: AWS's field names as in the header (srcaddr, log-status, …).
+//   - aws.dns, in lines: as CloudWatch Logs Insights names them (queryName, responseCode, …).
+//   - aws.lambda: @type, @time, @requestId, @level; of lines of the platform @duration, …,
+//     memory in megabytes as @memorySizeMB and @maxMemoryUsedMB; then @text, @json, which
+//     is the first JSON object in it, and @tail, what stands behind. Their own names begin
+//     with @ since any other may be in the JSON. Any bytes are of this kind.
 //   - linux.syslog: priority, timestamp, hostname, program, pid, message; with
 //     RFC 5424 also version, msgid, and sd.<id>.<param> or, when a parameter
 //     holds an escape, structured_data as a whole; severity when the line says
@@ -122,6 +141,10 @@ func Split(kind trailward.Kind, raw []byte, columns []string, dst []trailward.Fi
 	switch kind {
 	case trailward.KindVPCFlow:
 		return splitFlow(raw, columns, dst)
+	case trailward.KindDNS:
+		return splitRoute53(raw, dst)
+	case trailward.KindLambda:
+		return splitLambda(raw, dst)
 	case trailward.KindSyslog:
 		return splitSyslog(raw, dst)
 	case trailward.KindLinuxAudit:

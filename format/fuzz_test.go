@@ -16,7 +16,9 @@ func FuzzLine(f *testing.F) {
 		`type=AVC msg=audit(1.2:3): avc:  denied  { read } for  pid=1 msg='op=a b c="d"'` + "\x1dUID=\"x\" SADDR={ a=b }",
 		"__CURSOR=s\nMESSAGE\n\x03\x00\x00\x00\x00\x00\x00\x00a\nb\n",
 		"2016-10-06T00:17:09.669794202Z stdout F log", `{"log":"a\n","stream":"stdout","attrs":{"a":"b"},"time":"2016-03-02T22:58:51Z"}`,
-		"version vpc-id srcaddr dstaddr", "2016-10-25T12:37:23.297265-07:00 INFO kernel: x", "/var/log/pods/a_b_c/d/0.log",
+		"version vpc-id srcaddr dstaddr", route53Line, lambdaReport + "\n" + lambdaXRAY, lambdaNode + `x {"a":1} y`,
+		"[INFO]\t2021-11-10T17:26:50.000Z\t" + lambdaUUID + "\thello", "2021-11-10T17:26:51.000Z 2021-11-10T17:26:50.000Z " + lambdaUUID + " Task timed out",
+		"EXTENSION\tName: a\tState: Ready\tEvents: [A, B]", "2016-10-25T12:37:23.297265-07:00 INFO kernel: x", "/var/log/pods/a_b_c/d/0.log",
 	} {
 		f.Add([]byte(s))
 	}

@@ -7,7 +7,7 @@ var (
 	timeCloudTrail = []string{"eventTime", "@@timestamp", "@timestamp"}
 	timeDigest     = []string{"digestEndTime", "digestStartTime"}
 	timeFlow       = []string{"start", "end"}
-	timeDNS        = []string{"query_timestamp"}
+	timeDNS        = []string{"query_timestamp", "queryTimestamp"}
 	timeWAF        = []string{"timestamp"}
 	timeAudit      = []string{"time"}
 	timeSyslog     = []string{"timestamp"}
@@ -18,6 +18,7 @@ var (
 		"created_at", "createdAt", "CreatedAt", "UpdatedAt", "start_time", "startTime",
 		"metadata.creationTimestamp", "object.metadata.creationTimestamp",
 	}
+	timeLambda = append([]string{"@time"}, timeJSON...)
 )
 
 // TimePaths returns where the time of a record's event is, best first; the
@@ -31,6 +32,8 @@ var (
 //     the stages of a request would have no order. The rest is v1beta1.
 //   - aws.cloudtrail.digest: digestEndTime, when the hour that it speaks of ended.
 //   - aws.vpcflow: start, as CloudWatch Logs takes it.
+//   - aws.lambda: the time before the line; lines of the platform have none but
+//     the one that CloudWatch Logs gives them.
 //   - linux.journal: the time that the writer's kernel gave, if journald knows
 //     it, else the time of receipt, as journalctl shows it.
 //   - json: the usual names, those that loggers give first.
@@ -49,6 +52,8 @@ func TimePaths(kind trailward.Kind) []string {
 		return timeDNS
 	case trailward.KindWAF:
 		return timeWAF
+	case trailward.KindLambda:
+		return timeLambda
 	case trailward.KindLinuxAudit:
 		return timeAudit
 	case trailward.KindSyslog:
@@ -112,7 +117,7 @@ func OpaquePaths(kind trailward.Kind) []string {
 		return opaqueK8sAudit
 	case trailward.KindCloudTrail:
 		return opaqueCloudTrail
-	case trailward.KindJSON, trailward.KindContainer:
+	case trailward.KindJSON, trailward.KindContainer, trailward.KindLambda:
 		return opaqueJSON
 	}
 	return nil

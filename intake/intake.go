@@ -85,7 +85,7 @@ func (p *Preparer) Prepare(f *trailward.Framed, group, stream string, arrival ti
 			switch {
 			case auto:
 				r.Kind = info.kind
-			case f.Kind == trailward.KindContainer || f.Kind == trailward.KindJSON || f.Kind == info.kind:
+			case f.Kind == trailward.KindContainer || f.Kind == trailward.KindLambda || f.Kind == trailward.KindJSON || f.Kind == info.kind:
 			default:
 				// The kind binds: who may write one kind writes no other.
 				r.Kind, mismatch = trailward.KindText, "not "+string(f.Kind)
@@ -170,7 +170,7 @@ func (p *Preparer) line(r *trailward.Record) (t shape.Taken, whole bool) {
 	switch r.Kind {
 	case trailward.KindText, trailward.KindContainer:
 		return p.taker.Text(r.Raw), true
-	case trailward.KindVPCFlow, trailward.KindLinuxAudit, trailward.KindSyslog, trailward.KindJournal:
+	case trailward.KindVPCFlow, trailward.KindDNS, trailward.KindLambda, trailward.KindLinuxAudit, trailward.KindSyslog, trailward.KindJournal:
 		var ok bool
 		if r.Kind == trailward.KindVPCFlow {
 			if t, ok = p.flowLine(r.Raw, r.Columns); ok {
@@ -192,7 +192,11 @@ func (p *Preparer) lineTime(r *trailward.Record, t shape.Taken, ref time.Time) i
 	if t.Shape != p.last || r.Kind != p.lastKind {
 		p.last, p.lastKind, p.lastTimes = t.Shape, r.Kind, timeHoles(p.lastTimes[:0], r.Kind, t.Shape)
 	}
-	return firstTime(t, p.lastTimes, ref)
+	ns := firstTime(t, p.lastTimes, ref)
+	if ns == 0 && r.Kind == trailward.KindLambda { // what a function wrote by itself
+		ns, _ = format.TextTime(r.Raw, ref)
+	}
+	return ns
 }
 
 // timeHoles appends the holes that may hold the event time, best first.

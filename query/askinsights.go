@@ -95,8 +95,13 @@ func (e *Engine) insights(req Request, start time.Time, explain bool) (task, err
 		views[i] = e.viewOf(sc, req.Groups)
 	}
 	sel, nothing := selection(views)
+	var named []string
+	for _, sc := range q.Scans {
+		named = append(named, sc.Groups...)
+	}
 	t := task{
-		sel: sel, nothing: nothing, timeout: e.timeoutOf(q), start: start, views: func() []view { return views },
+		notices: e.missingGroups(req, named),
+		sel:     sel, nothing: nothing, timeout: e.timeoutOf(q), start: start, views: func() []view { return views },
 		statement: func(ctx context.Context, s *scan) (string, []Column, error) {
 			st, err := e.lowerInsights(ctx, q, views, s)
 			if err != nil {

@@ -28,7 +28,7 @@ func (e *Engine) Check(ctx context.Context, req Request) error {
 		return fmt.Errorf("take a snapshot of the store: %w", err)
 	}
 	defer snap.Close()
-	parts, known := inRange(snap.Parts(), req.Start, req.End), newSchemas(true)
+	parts, known := inRange(snap.Parts(), req.Start, req.End), newSchemas(e.opts.AccountID, true)
 	tables := make(map[string]trailward.Kind, len(req.Tables))
 	for name, kind := range req.Tables {
 		tables[name] = trailward.Kind(kind) // one that is none is named when it is asked

@@ -131,6 +131,10 @@ func (s *scan) rowsOf(n *narrowed, g *partGroup, i int, rows []int64) ([]*direct
 			if e.typ == plan.Null {
 				break
 			}
+			if e.constant != nil && n.types[j] == plan.Text {
+				src.value = e.constant(s.parts[i])
+				break
+			}
 			if !e.plain || e.typ != n.types[j] && !(e.typ == plan.Int && n.types[j] == plan.Text) {
 				return nil, direct.ErrUnknown
 			}

@@ -36,6 +36,9 @@ type Options struct {
 	AccountID       string        // of the @log field; empty means DefaultAccountID
 	SQLTimeout      time.Duration // 0 means DefaultSQLTimeout
 	InsightsTimeout time.Duration // 0 means DefaultInsightsTimeout
+	// Groups, if set, says which log groups exist, for the notice that a question
+	// names one in vain.
+	Groups GroupLister
 	// Lookup gives the tables of the commands lookup and cidrlookup; nil means
 	// that there are none.
 	Lookup insights.LookupFunc
@@ -113,6 +116,7 @@ type task struct {
 	// own are shown.
 	statement func(ctx context.Context, s *scan) (sql string, out []Column, err error)
 	guards    []plan.FieldRef // see scan.guards
+	notices   []string        // what is known before
 	// direct, if set, tries to answer without the engine; ok is false when it is
 	// needed after all.
 	direct func(ctx context.Context, s *scan) (values [][]any, out []Column, ok bool, err error)
@@ -146,7 +150,7 @@ func (e *Engine) run(ctx context.Context, t task) (_ Rows, err error) {
 		_ = snap.Close()
 	}
 	undo = func() { closeSnap(); cancel() }
-	known := newSchemas(t.fold)
+	known := newSchemas(e.opts.AccountID, t.fold)
 	parts := inRange(snap.Parts(), t.sel.Start, t.sel.End)
 	if t.choose != nil {
 		if parts, err = t.choose(ctx, parts, known); err != nil {
@@ -155,6 +159,7 @@ func (e *Engine) run(ctx context.Context, t task) (_ Rows, err error) {
 	}
 	s := newScan(snap, parts, known, t.sel.Start, t.sel.End, e.opts.AccountID)
 	s.whole, s.guards = e.whole, t.guards
+	s.stats.Notices = t.notices
 	if t.direct != nil && !e.whole {
 		values, out, ok, err := t.direct(ctx, s)
 		if err != nil {

@@ -122,7 +122,7 @@ func (s *scan) test(schema *partSchema, a plan.Atom, search bool) (t segment.Tes
 		t.Message = true
 	case name == fieldLogStream:
 		t.Columns = []string{fieldLogStream}
-	case name != "":
+	case ofStore(a.Field):
 		return t, false
 	default:
 		e := schema.resolve(a.Field)

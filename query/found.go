@@ -44,7 +44,7 @@ func (s *scan) selectFound(g *partGroup, wanted []plan.FieldRef, types []plan.Ty
 		case fieldKind:
 			kind = true
 		}
-		message = message || g.exprs[j].record
+		message, log = message || g.exprs[j].record, log || g.exprs[j].log
 		for _, path := range g.exprs[j].cols {
 			need(path)
 		}

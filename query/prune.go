@@ -71,9 +71,10 @@ func (s *scan) mayHold(a plan.Atom, part Part, schema *partSchema, matchers map[
 		return holdsFor(s.account+":"+part.Group(), a, matchers)
 	case fieldKind:
 		return holdsFor(string(part.Kind()), a, matchers)
-	case "":
 	default:
-		return true
+		if ofStore(a.Field) {
+			return true
+		}
 	}
 	if len(schema.fields) == 0 {
 		return true // a part that cannot be read says so when it is opened
@@ -81,6 +82,9 @@ func (s *scan) mayHold(a plan.Atom, part Part, schema *partSchema, matchers map[
 	e := schema.resolve(a.Field)
 	if e.typ == plan.Null {
 		return false // every test is false for a missing value
+	}
+	if e.constant != nil {
+		return holdsFor(e.constant(part), a, matchers)
 	}
 	if a.Op != plan.AtomSpan || !e.plain || len(e.cols) != 1 || !schema.stamps[e.cols[0]] {
 		return true

@@ -24,6 +24,9 @@ type Request struct {
 	// Groups are the log groups to read; a trailing * matches a prefix. Empty
 	// means all.
 	Groups []string
+	// AllReadable says that Groups are not what the asker named but all that it
+	// may read.
+	AllReadable bool
 	// Start and End bound the event time, both inclusive; the zero time leaves
 	// that side open.
 	Start, End time.Time

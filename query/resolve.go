@@ -25,13 +25,17 @@ import (
 //     an array, or are keys of an object; keys that follow one another may be
 //     one key with dots;
 //  4. for one key: what the framing said, @attr.KEY;
-//  5. other names that the kind's documentation uses (srcAddr for srcaddr);
+//  5. other names that the kind's documentation uses (srcAddr for srcaddr), then the
+//     JSON inside a text of which the language discovers the fields (Lambda);
 //  6. when the query asks in SQL, whose names have no case: the same again,
 //     without regard to case;
 //  7. an object that exists only as columns of its members: its JSON text made
 //     again of them, each as it stood in the records, in quotes or without.
 //     Members that are missing are left out. Where a column has both kinds of
 //     values, or its segment does not say, the record is asked.
+//
+// Before all that come the few fields that are made of what is known beside the
+// record (@data_source_name), see ours.
 
 // fieldExpr is a field of one part: SQL for its value, in terms of columns
 // written as placeholders by a render function.
@@ -40,14 +44,18 @@ type fieldExpr struct {
 	cols []string // paths of the columns that are read
 	// plain says that the value is that of the first of cols that has one.
 	plain bool
-	// record says that sql reads the record too, as the column recordText.
-	record bool
-	sql    func(col func(path string) string) string
+	// record says that sql reads the record too, as the column recordText, and
+	// log that it reads the field @log, as the column logText.
+	record, log bool
+	// constant, if set, says that all records of a part have this value.
+	constant func(p Part) string
+	sql      func(col func(path string) string) string
 }
 
 // partSchema is what the parts with the same columns and kind have in common.
 type partSchema struct {
 	kind    trailward.Kind
+	account string // of the field @log
 	fields  []Field
 	types   map[string]plan.Type
 	names   map[string]string // path → name in the Parquet file
@@ -66,9 +74,9 @@ type partSchema struct {
 // in the files that the store makes.
 var virtualColumns = map[string]bool{"file_row_number": true, "file_index": true, "filename": true, "file_size": true, "file_last_modified": true, "rowid": true, "row_group_id": true, "empty": true, groupColumn: true}
 
-func newPartSchema(kind trailward.Kind, fields []Field, foldAll bool) *partSchema {
+func newPartSchema(kind trailward.Kind, fields []Field, account string, foldAll bool) *partSchema {
 	s := &partSchema{
-		kind: kind, fields: fields, foldAll: foldAll,
+		kind: kind, fields: fields, account: account, foldAll: foldAll,
 		types: make(map[string]plan.Type, len(fields)),
 		names: make(map[string]string, len(fields)), quotes: map[string]Quotes{},
 		flat: make(map[string][]string, len(fields)),
@@ -125,8 +133,9 @@ type schemas struct {
 	byKey map[uint64]*partSchema
 	// byList finds the schema of a list that was seen before: the store shares
 	// the lists of segments with the same columns.
-	byList map[fieldList]*partSchema
-	fold   bool
+	byList  map[fieldList]*partSchema
+	account string
+	fold    bool
 }
 
 // fieldList is a list of fields by where it lies.
@@ -136,8 +145,8 @@ type fieldList struct {
 	n     int
 }
 
-func newSchemas(fold bool) *schemas {
-	return &schemas{seed: maphash.MakeSeed(), byKey: map[uint64]*partSchema{}, byList: map[fieldList]*partSchema{}, fold: fold}
+func newSchemas(account string, fold bool) *schemas {
+	return &schemas{account: account, seed: maphash.MakeSeed(), byKey: map[uint64]*partSchema{}, byList: map[fieldList]*partSchema{}, fold: fold}
 }
 
 func (s *schemas) of(p Part) *partSchema {
@@ -175,7 +184,7 @@ func (s *schemas) find(kind trailward.Kind, fields []Field) *partSchema {
 	for {
 		have, ok := s.byKey[key]
 		if !ok {
-			have = newPartSchema(kind, fields, s.fold)
+			have = newPartSchema(kind, fields, s.account, s.fold)
 			s.byKey[key] = have
 		}
 		if have.kind == kind && slices.Equal(have.fields, fields) {
@@ -210,6 +219,9 @@ func (s *partSchema) find(keys []string) fieldExpr {
 		return fieldExpr{typ: plan.Null}
 	}
 	path, name := trailward.JoinPath(keys...), strings.Join(keys, ".")
+	if e, ok := s.ours(name); ok {
+		return e
+	}
 	add(path)
 	for _, p := range s.flat[name] {
 		add(p)
@@ -224,6 +236,9 @@ func (s *partSchema) find(keys []string) fieldExpr {
 	}
 	for _, p := range s.aliases(name) {
 		add(p)
+	}
+	if e, ok := s.embedded(keys); ok {
+		found = append(found, e)
 	}
 	if len(found) == 0 && s.foldAll {
 		lower := strings.ToLower(name)
@@ -431,6 +446,9 @@ func (s *partSchema) members(path string) fieldExpr {
 // holds a NUL at its beginning that way: it would be escaped.
 const recordText = "\x00record"
 
+// logText is likewise the field @log.
+const logText = "\x00log"
+
 // foldedPrefix finds how an object's path is written in this part.
 func (s *partSchema) foldedPrefix(path string) (string, bool) {
 	prefix := strings.ToLower(path) + "."
@@ -539,6 +557,7 @@ func coalesce(found []fieldExpr) fieldExpr {
 	for _, e := range found {
 		out.plain = out.plain && e.plain
 		out.record = out.record || e.record
+		out.log = out.log || e.log
 		out.cols = append(out.cols, e.cols...)
 		out.typ = commonType(out.typ, e.typ)
 	}

@@ -60,6 +60,7 @@ type scan struct {
 	// when a condition is to see it as a whole.
 	guards []plan.FieldRef
 	folded sync.Map        // of what was searched for in any case: foldedKey → *foldedRows
+	noted  map[string]bool // fields that no record has, and of which that was said or not
 	said   map[string]bool // texts that parts were asked for that records have in them
 	// tried is the first relation, when the direct way has narrowed it and found
 	// that the engine is needed.
@@ -217,6 +218,9 @@ func (s *scan) narrow(ctx context.Context, kinds []trailward.Kind, fields []plan
 		c.Type = n.types[i]
 		n.rel.Columns[f.Key()] = c
 	}
+	if !s.schemas.fold {
+		s.noteMisspelt(n)
+	}
 	if s.whole {
 		s.preds = nil
 	}
@@ -258,6 +262,15 @@ func systemType(f plan.FieldRef) plan.Type {
 		return plan.Pointer
 	}
 	return plan.Null
+}
+
+// ofStore reports whether a field is one of the system fields above.
+func ofStore(f plan.FieldRef) bool {
+	switch systemName(f) {
+	case fieldTime, fieldIngestion, fieldLog, fieldLogStream, fieldMessage, fieldPtr, fieldKind:
+		return true
+	}
+	return false
 }
 
 // made says whether the scan makes the field itself, without a column.
@@ -538,8 +551,11 @@ type rowSource struct {
 
 func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, types []plan.Type) string {
 	col := func(path string) string {
-		if path == recordText {
+		switch path {
+		case recordText:
 			return src.message
+		case logText:
+			return src.log
 		}
 		return src.col(path)
 	}

@@ -33,8 +33,9 @@ func (e *Engine) sql(req Request, start time.Time, explain bool) (task, error) {
 	}
 	v := view{groups: req.Groups, from: req.Start, to: req.End}
 	return task{
-		views: func() []view { return []view{v} },
-		sel:   Selection{Groups: req.Groups, Start: req.Start, End: req.End}, fold: true, timeout: e.opts.SQLTimeout, start: start,
+		notices: e.missingGroups(req, nil),
+		views:   func() []view { return []view{v} },
+		sel:     Selection{Groups: req.Groups, Start: req.Start, End: req.End}, fold: true, timeout: e.opts.SQLTimeout, start: start,
 		choose: func(ctx context.Context, parts []Part, known *schemas) ([]Part, error) {
 			var err error
 			q, err = athena.Prepare(req.Text, athena.Options{

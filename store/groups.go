@@ -2,6 +2,7 @@ package store
 
 import (
 	"slices"
+	"strings"
 
 	"trailward/store/segment"
 )
@@ -23,6 +24,18 @@ func (s *Store) HasGroup(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.groups[name] != nil
+}
+
+// HasGroups reports whether a name of Groups begins with prefix.
+func (s *Store) HasGroups(prefix string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n := range s.groups {
+		if strings.HasPrefix(n, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // GroupInfo is what a group holds.

@@ -111,7 +111,7 @@ func openLocal(ctx context.Context, loc location, create bool, log *slog.Logger)
 		if err != nil {
 			return nil, err
 		}
-		return query.New(query.Options{Snapshot: query.Stored(l.store), Lookup: tables.Lookup, Pool: duck.Config{Concurrency: l.queries, Memory: room.queries}})
+		return query.New(query.Options{Snapshot: query.Stored(l.store), Groups: l.store, Lookup: tables.Lookup, Pool: duck.Config{Concurrency: l.queries, Memory: room.queries}})
 	})
 	return l, nil
 }

@@ -47,7 +47,7 @@ type starColumn struct{ label, name string }
 // spec describes a table in short lines: the path of a field as records spell
 // it, then ":" and its type where it is not text.
 //
-//	int, bool    numbers and truth values
+//	int, float   numbers
 //	json         JSON text: any path below it may be asked for
 //	struct       an object whose fields are those listed below it
 //	+            not part of SELECT *
@@ -140,10 +140,13 @@ var specs = []spec{{
 	kind: trailward.KindDNS,
 	fields: `version account_id region vpc_id query_timestamp query_name query_type query_class rcode answers:json srcaddr srcport:int transport
 		srcids:struct firewall_rule_action firewall_rule_group_id firewall_domain_list_id
-		srcids.instance:+ srcids.resolver_endpoint:+ srcids.resolver_network_interface:+`,
+		srcids.instance:+ srcids.resolver_endpoint:+ srcids.resolver_network_interface:+
+		hostZoneId:+ edgeLocation:+ resolverIp:+ ednsClientSubnet:+`,
 	aliases: map[string]string{
 		"account": "account_id", "accountid": "account_id", "account_partition": "account_id", "region_partition": "region", "vpc_partition": "vpc_id",
 		"vpcid": "vpc_id", "sourceaddress": "srcaddr", "sourceport": "srcport",
+		"querytimestamp": "query_timestamp", "queryname": "query_name", "querytype": "query_type", "responsecode": "rcode",
+		"host_zone_id": "hostzoneid", "edge_location": "edgelocation", "resolver_ip": "resolverip", "edns_client_subnet": "ednsclientsubnet",
 	},
 	keys: map[string]map[string]string{"answers": {"rdata": "Rdata", "type": "Type", "class": "Class"}},
 }, {
@@ -171,6 +174,17 @@ var specs = []spec{{
 		objectRef.resourceVersion:+ objectRef.subresource:+
 		responseStatus.code:int:+ responseStatus.status:+ responseStatus.reason:+ responseStatus.message:+ responseStatus.metadata:json:+
 		responseStatus.details:json:+`,
+}, {
+	kind: trailward.KindLambda, open: true,
+	fields: `@type @requestId @level @duration:float @billedDuration:float @initDuration:float @memorySize:int @maxMemoryUsed:int
+		@xrayTraceId @xraySegmentId @status @errorType @text @json:json @runtimeVersion`,
+	aliases: map[string]string{
+		"type": "@type", "requestid": "@requestid", "request_id": "@requestid", "level": "@level", "duration": "@duration",
+		"billedduration": "@billedduration", "billed_duration": "@billedduration", "initduration": "@initduration", "init_duration": "@initduration",
+		"memorysize": "@memorysize", "memory_size": "@memorysize", "maxmemoryused": "@maxmemoryused", "max_memory_used": "@maxmemoryused",
+		"xraytraceid": "@xraytraceid", "xraysegmentid": "@xraysegmentid", "status": "@status", "errortype": "@errortype", "runtimeversion": "@runtimeversion",
+	},
+	star: []string{"@timestamp", "@log", "@logStream", "@type", "@requestId", "@level", "@duration", "@billedDuration", "@initDuration", "@memorySize", "@maxMemoryUsed", "@message"},
 }, {
 	kind: trailward.KindLinuxAudit, open: true,
 	star: []string{"@timestamp", "@log", "@logStream", "@message"},
@@ -213,6 +227,8 @@ func buildTables() map[trailward.Kind]*table {
 				switch w {
 				case "int":
 					c.typ = typ{kind: kInt}
+				case "float":
+					c.typ = typ{kind: kFloat}
 				case "json":
 					c.typ = typ{kind: kJSON}
 				case "struct":
@@ -253,10 +269,10 @@ func buildTables() map[trailward.Kind]*table {
 			}
 		}
 		for alias, name := range s.aliases {
-			if strings.HasPrefix(name, "@") {
-				t.cols[alias] = systemColumn(name)
+			if c := t.cols[name]; c != nil {
+				t.cols[alias] = c
 			} else {
-				t.cols[alias] = t.cols[name]
+				t.cols[alias] = systemColumn(name)
 			}
 		}
 		out[s.kind] = t
@@ -267,7 +283,7 @@ func buildTables() map[trailward.Kind]*table {
 	clash := map[string]bool{}
 	for _, s := range specs {
 		for name, c := range out[s.kind].cols {
-			if s.kind == "" || c.sys != "" || c.calc != nil {
+			if s.kind == "" || c.sys != "" || c.calc != nil || strings.HasPrefix(c.path[0], "@") && !strings.HasPrefix(name, "@") {
 				continue
 			}
 			have := all.cols[name]

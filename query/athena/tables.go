@@ -19,6 +19,7 @@ var tableNames = map[string]trailward.Kind{
 	"vpc_flow":    trailward.KindVPCFlow,
 	"dns":         trailward.KindDNS,
 	"waf":         trailward.KindWAF,
+	"aws_lambda":  trailward.KindLambda, // lambda is a word of the parser's
 	"linux_audit": trailward.KindLinuxAudit,
 	"syslog":      trailward.KindSyslog,
 	"journal":     trailward.KindJournal,
@@ -76,6 +77,7 @@ var tablePatterns = []struct {
 	{"*_waf", trailward.KindWAF},
 	{"*_waf_*", trailward.KindWAF},
 	{"wafv2*", trailward.KindWAF},
+	{"*lambda*", trailward.KindLambda},
 	{"auditd*", trailward.KindLinuxAudit},
 	{"linux_audit*", trailward.KindLinuxAudit},
 	{"syslog_*", trailward.KindSyslog},

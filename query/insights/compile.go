@@ -22,6 +22,9 @@ type compiler struct {
 	last    []plan.Named // what the last fields or display named
 	added   []plan.Named // what other commands add while no fields is there
 	limited bool         // a limit bounds the rows
+	// written is how a column is spelt that the pipe shows without an alias, where
+	// that is not its name.
+	written map[string]string
 	keys    map[string]bool
 	bin     *binKey // of the last stats
 	grouped *grouped
@@ -50,7 +53,7 @@ func (sh *shared) newCompiler(like *plan.Scan) *compiler {
 	}
 	scan.ID = len(sh.scans)
 	sh.scans = append(sh.scans, scan)
-	return &compiler{shared: sh, scan: scan, scope: newScope(true, scan.ID), root: scan, records: true}
+	return &compiler{shared: sh, scan: scan, scope: newScope(true, scan.ID), root: scan, records: true, written: map[string]string{}}
 }
 
 func compile(src string, cmds []*command, opts Options) (*plan.Query, error) {
@@ -58,7 +61,7 @@ func compile(src string, cmds []*command, opts Options) (*plan.Query, error) {
 	if err := c.commands(cmds); err != nil {
 		return nil, err
 	}
-	q := &plan.Query{Output: c.output(), Records: c.records, Start: c.scan.Start, End: c.scan.End, Scans: c.scans, Notices: c.notices, Estimate: c.estimate}
+	q := &plan.Query{Output: c.asWritten(c.output()), Records: c.records, Start: c.scan.Start, End: c.scan.End, Scans: c.scans, Notices: c.notices, Estimate: c.estimate}
 	if c.records {
 		has := false
 		for _, o := range q.Output {
@@ -113,6 +116,28 @@ func (c *compiler) output() []plan.Named {
 		}
 	}
 	return out
+}
+
+// asWritten gives the columns of the answer the names under which the text speaks
+// of them: tags[0] and not tags.0.
+func (c *compiler) asWritten(list []plan.Named) []plan.Named {
+	out := slices.Clone(list)
+	for i := range out {
+		if text, ok := c.written[out[i].Name]; ok {
+			out[i].Name = text
+		}
+	}
+	return out
+}
+
+// write notes how the column of an item that is shown is spelt.
+func (c *compiler) write(it item, name string) {
+	delete(c.written, name)
+	if it.alias == "" && it.expr.op == nName {
+		if text := unquoted(c.src[it.expr.start:it.expr.end]); text != name {
+			c.written[name] = text
+		}
+	}
 }
 
 // system is one of the fields that every record has.
@@ -243,6 +268,7 @@ func (c *compiler) command(cmd *command, before, after []*command) error {
 			}
 			list = put(list, name, e)
 			c.last = put(c.last, name, e)
+			c.write(it, name)
 		}
 		if cmd.name == "display" {
 			c.display = list

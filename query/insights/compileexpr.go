@@ -57,13 +57,31 @@ func (c *compiler) expr(n *node, look lookup) (plan.Expr, error) {
 	case nNeg:
 		return plan.Neg{X: args[0], Pos: pos}, nil
 	case nIn:
+		c.logNotice(n, args)
 		return plan.In{X: args[0], List: args[1:], Pos: pos}, nil
 	default: // nBinary
 		op, ok := map[string]plan.CompareOp{"=": plan.Equal, "!=": plan.NotEqual, "<": plan.Less, "<=": plan.LessEqual, ">": plan.Greater, ">=": plan.GreaterEqual}[n.text]
 		if ok {
+			c.logNotice(n, args)
 			return plan.Compare{Op: op, L: args[0], R: args[1], Pos: pos}, nil
 		}
 		return plan.Arith{Op: n.text[0], L: args[0], R: args[1], Pos: pos}, nil
+	}
+}
+
+// logNotice says that a comparison of @log with the name of a group alone finds
+// nothing: its values have the account in front.
+func (c *compiler) logNotice(n *node, args []plan.Expr) {
+	log := false
+	for _, a := range args {
+		f, ok := a.(plan.Field)
+		log = log || ok && f.Ref.Key() == "@log"
+	}
+	for _, a := range args {
+		if l, ok := a.(plan.Lit); ok && log && l.Kind == plan.LitText && !strings.Contains(l.Text, ":") {
+			c.notice(n.start, "@log is account:group, which %s is not; like finds a part of it", shorten(l.Text))
+			return
+		}
 	}
 }
 

@@ -245,6 +245,7 @@ func (c *compiler) countFrequent(cmd *command) error {
 		keys[key.Name] = true
 		next.bind(key.Name, plan.Col{ID: key.ID})
 		shown = put(shown, key.Name, plan.Col{ID: key.ID})
+		c.write(it, key.Name)
 	}
 	count := plan.Agg{ID: c.id(), Func: "count", Pos: placeAt(c.src, cmd.start)}
 	agg.Aggs = []plan.Agg{count}

@@ -58,6 +58,7 @@ func (c *compiler) stats(cmd *command) error {
 			st.norm[c.normal(it.expr)] = e
 		}
 		shown = append(shown, plan.Named{Name: name, Expr: e})
+		c.write(it, name)
 		return name, nil
 	}
 	for _, it := range cmd.by {

@@ -181,6 +181,18 @@ func TestNotices(t *testing.T) {
 	}
 }
 
+func TestLogNotice(t *testing.T) {
+	for text, want := range map[string]int{
+		"filter @log = '/eks'": 1, "filter '/eks' != @log": 1, "filter @log in ['/eks', '1:/x']": 1,
+		"filter @log = '1:/eks'": 0, "filter @log like '/eks'": 0, "filter log = '/eks'": 0, "filter @log in ['1:/x']": 0,
+	} {
+		q, err := Compile(text, options)
+		if err != nil || len(q.Notices) != want {
+			t.Errorf("Compile(%q) = %d notices, %v, want %d", text, len(q.Notices), err, want)
+		}
+	}
+}
+
 func TestPredicates(t *testing.T) {
 	f := func(keys ...string) plan.FieldRef { return plan.FieldRef{Keys: keys} }
 	for _, c := range []struct {
@@ -246,4 +258,48 @@ func FuzzCompile(f *testing.F) {
 			t.Fatalf("Compile(%q) = %v, want a *plan.Error with a place", s, err)
 		}
 	})
+}
+
+// TestColumnNames holds columns without an alias to the text that was written.
+func TestColumnNames(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"fields tags[0], tags.1, a.b[0].c", "tags[0] tags.1 a.b[0].c @ptr"},
+		{"fields tags[0] | fields tags.0", "tags.0 @ptr"},
+		{"fields tags[0], a | display tags[0]", "tags[0] @ptr"},
+		{"fields tags[0] as t", "t @ptr"},
+		{"fields tags[0] | fields x as `tags.0`", "tags.0 @ptr"},
+		{"fields `detail-type`, a.`b c`[0], `x``y`", "detail-type a.b c[0] x`y @ptr"},
+		{`fields a."b-c".d`, "a.b-c.d @ptr"},
+		{"fields jsonParse(@message).a[0], strlen( a )", "jsonParse(@message).a[0] strlen( a ) @ptr"},
+		{"stats count(*) by tags[0] | sort tags[0]", "tags[0] count(*)"},
+		{"stats count(*) as n by tags[0], b | filter tags.0 = 1 | sort `tags.0`", "tags[0] b n"},
+		{"stats count(*) by tags[0] | fields tags.0", "tags.0 count(*)"},
+		{"countFrequent tags[0]", "tags[0] _approxcount"},
+		{"filter a in (filter b = 1 | fields tags[0]) | fields a", "a @ptr"},
+	} {
+		q, err := Compile(c.text, Options{})
+		if err != nil {
+			t.Errorf("%s: %v", c.text, err)
+			continue
+		}
+		var names []string
+		for _, o := range q.Output {
+			names = append(names, o.Name)
+		}
+		if got := strings.Join(names, " "); got != c.want {
+			t.Errorf("%s\n got %s\nwant %s", c.text, got, c.want)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	have := []string{"EventName", "Z", "AA", "eventName", "userIdentity.arn", "requestID", "@requestId", "verb"}
+	for name, want := range map[string]string{
+		"eventNam": "eventName", "eventname": "eventName", "EVENTNAME": "EventName", "useridentity.arn": "userIdentity.arn", "useridntty.arn": "userIdentity.arn",
+		"requestId": "requestID", "@requestid": "@requestId", "a": "", "aa": "AA", "z": "Z", "verbs": "verb", "vreb": "", "nothing": "", "": "",
+	} {
+		if got := Nearest(name, have); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", name, got, want)
+		}
+	}
 }

@@ -212,8 +212,36 @@ func normalText(s string) string {
 	return b.String()
 }
 
+// unquoted is the text of a name without its backticks and quotes.
+func unquoted(name string) string {
+	if !strings.ContainsAny(name, "`\"") {
+		return name
+	}
+	l := lexer{src: name}
+	var b strings.Builder
+	for l.pos < len(name) {
+		from := l.pos
+		var s string
+		var err error
+		switch name[l.pos] {
+		case '`':
+			s, err = l.backticked()
+		case '"':
+			s, err = l.quoted('"')
+		default:
+			l.pos++
+			s = name[from:l.pos]
+		}
+		if err != nil {
+			return name // it was read before, so this is not met
+		}
+		b.WriteString(s)
+	}
+	return b.String()
+}
+
 // title is the name of a column whose expression has no alias: a field's path,
-// else the text as it was typed.
+// however that was spelt (see compiler.write), else the text as it was typed.
 func (c *compiler) title(n *node) string {
 	if n.op == nName {
 		return strings.Join(n.keys, ".")
@@ -242,6 +270,32 @@ func suggest(name string, candidates []string, fallback string) string {
 		return fallback
 	}
 	return "did you mean " + strings.Trim(shorten(best), `"`) + "?"
+}
+
+// Nearest returns the candidate that a misspelt name of a field most likely means:
+// the same in other case, else one of which at most a fifth of the characters
+// differ, but one of a short name and none of a very short one. It is "" when
+// there is none. Names with @ in front and others are not taken for each other.
+func Nearest(name string, candidates []string) string {
+	lower := strings.ToLower(name)
+	limit := 0
+	if len(name) > 3 {
+		limit = max(1, len(name)/5)
+	}
+	best, dist, exact := "", limit+1, 0
+	for _, cand := range candidates {
+		if strings.HasPrefix(cand, "@") != strings.HasPrefix(name, "@") {
+			continue
+		}
+		d := distance(lower, strings.ToLower(cand), dist)
+		if d > limit || d > dist {
+			continue
+		}
+		if e := distance(name, cand, len(name)); d < dist || e < exact {
+			best, dist, exact = cand, d, e
+		}
+	}
+	return best
 }
 
 // distance is the number of characters to insert, drop or change to make one

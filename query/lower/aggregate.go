@@ -82,6 +82,11 @@ func (l *lowerer) agg(a plan.Agg) (val, error) {
 		return val{sql: sql, typ: plan.Int}, err
 	case "sum", "avg":
 		n, err := l.numeric(x)
+		if a.Func == "sum" && n.typ == plan.Int && err == nil {
+			if sql, ok := l.d.Op(opSumInt, []string{n.sql}); ok {
+				return val{sql: sql, typ: plan.Int, wide: true}, nil
+			}
+		}
 		// Integers are added exactly (the sum is wider than they are) and
 		// become a float at the end.
 		return val{sql: "CAST(" + a.Func + "(" + n.sql + ") AS " + l.d.Type(plan.Float) + ")", typ: plan.Float}, err
@@ -194,7 +199,7 @@ func (l *lowerer) extreme(fn string, x val) (val, error) {
 			n, err := l.num(x)
 			return val{sql: fn + "(" + n.sql + ")", typ: plan.Int}, err
 		}
-		return val{sql: fn + "(" + x.sql + ")", typ: x.typ}, nil
+		return val{sql: fn + "(" + x.sql + ")", typ: x.typ, wide: x.wide}, nil
 	}
 	h, err := l.hoist(x)
 	if err != nil {

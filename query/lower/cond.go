@@ -2,6 +2,7 @@ package lower
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -166,23 +167,69 @@ func (l *lowerer) equal(a, b val) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		na, err := l.num(ha)
-		if err != nil {
-			return "", err
-		}
-		nb, err := l.num(hb)
-		return "(" + ha.sql + " = " + hb.sql + " OR " + na.sql + " = " + nb.sql + ")", err
+		sql, err := l.equalNumbers(ha, hb)
+		return "(" + ha.sql + " = " + hb.sql + " OR " + sql + ")", err
 	case a.typ == b.typ:
 		return "(" + a.sql + " = " + b.sql + ")", nil
 	case a.typ == plan.Pointer || b.typ == plan.Pointer:
 		return "(" + l.text(a).sql + " = " + l.text(b).sql + ")", nil
 	}
+	a, b, err := l.hoistWithText(a, b)
+	if err != nil {
+		return "", err
+	}
+	return l.equalNumbers(a, b)
+}
+
+// hoistWithText makes atoms of two values if one is text.
+func (l *lowerer) hoistWithText(a, b val) (val, val, error) {
+	if !isText(a) && !isText(b) {
+		return a, b, nil
+	}
+	a, err := l.hoist(a)
+	if err != nil {
+		return a, b, err
+	}
+	b, err = l.hoist(b)
+	return a, b, err
+}
+
+// equalNumbers lowers the equality of the numbers that two values, atoms if one is text, are.
+// Beyond 2^53 different integers are the same float.
+func (l *lowerer) equalNumbers(a, b val) (string, error) {
 	na, err := l.num(a)
 	if err != nil {
 		return "", err
 	}
 	nb, err := l.num(b)
-	return "(" + na.sql + " = " + nb.sql + ")", err
+	if err != nil {
+		return "", err
+	}
+	sql := "(" + na.sql + " = " + nb.sql + ")"
+	ia, err := l.exact(a)
+	if err != nil {
+		return "", err
+	}
+	ib, err := l.exact(b)
+	if err != nil || ia == "" || ib == "" || !isText(a) && !isText(b) {
+		return sql, err
+	}
+	return "(" + na.sql + " = " + nb.sql + " AND coalesce(" + ia + " = " + ib + ", TRUE))", nil
+}
+
+// lessNumbers lowers the order of two numbers na and nb, which the values a and b,
+// atoms if one is text, are; where they are the same as floats the integers decide.
+func (l *lowerer) lessNumbers(sign string, a, b, na, nb val) (string, error) {
+	sql := na.sql + sign + nb.sql
+	ia, err := l.exact(a)
+	if err != nil {
+		return "", err
+	}
+	ib, err := l.exact(b)
+	if err != nil || ia == "" || ib == "" || !isText(a) && !isText(b) {
+		return sql, err
+	}
+	return "CASE WHEN " + na.sql + " = " + nb.sql + " THEN coalesce(" + ia + sign + ib + ", " + sql + ") ELSE " + sql + " END", nil
 }
 
 // equalLit lowers a = constant where the constant's form allows something
@@ -232,6 +279,12 @@ func (l *lowerer) equalLit(a val, x plan.Lit) (sql string, ok bool, err error) {
 		}
 		if !isNum {
 			return sqlFalse, true, nil
+		}
+		if a.typ == plan.Int && !a.wide && f == math.Trunc(f) && !whole(f) {
+			if math.Abs(f) >= 1<<63 {
+				return sqlFalse, true, nil
+			}
+			return "(" + a.sql + " = " + strconv.FormatInt(int64(f), 10) + ")", true, nil
 		}
 		return "(" + a.sql + " = " + number(f) + ")", true, nil
 	case a.typ == plan.Bool:
@@ -296,12 +349,47 @@ func (l *lowerer) less(op plan.CompareOp, a, b val) (string, error) {
 			return l.lessText(sign, a, b)
 		}
 	}
+	if b.lit != nil && a.typ == plan.Int && !a.wide {
+		if f, ok := litNumber(*b.lit); ok && math.Abs(f) >= 1<<63 && !plan.CanonicalInt(b.lit.Text) { // beyond all of them
+			if (f > 0) == (op == plan.Less || op == plan.LessEqual) {
+				return "(" + a.sql + " IS NOT NULL)", nil
+			}
+			return sqlFalse, nil
+		}
+	}
+	a, b, err := l.hoistWithText(a, b)
+	if err != nil {
+		return "", err
+	}
 	na, err := l.numeric(a)
 	if err != nil {
 		return "", err
 	}
 	nb, err := l.numeric(b)
-	return "(" + na.sql + sign + nb.sql + ")", err
+	if err != nil {
+		return "", err
+	}
+	if b.lit != nil {
+		f, ok := litNumber(*b.lit)
+		if !ok || whole(f) || f != math.Trunc(f) || !plan.CanonicalInt(b.lit.Text) || !isText(a) {
+			return "(" + na.sql + sign + nb.sql + ")", nil // floats tell these apart
+		}
+		b = l.literal(plan.Lit{Kind: plan.LitNumber, Text: b.lit.Text, Num: f})
+		nb.sql = float(f)
+	}
+	sql, err := l.lessNumbers(sign, a, b, na, nb)
+	return "(" + sql + ")", err
+}
+
+// litNumber is the number that a constant is.
+func litNumber(x plan.Lit) (f float64, ok bool) {
+	switch x.Kind {
+	case plan.LitNumber:
+		return x.Num, true
+	case plan.LitText:
+		return parseNumber(x.Text)
+	}
+	return 0, false
 }
 
 // lessText orders two texts of which nothing is known: as numbers when both
@@ -324,7 +412,11 @@ func (l *lowerer) lessText(sign string, a, b val) (string, error) {
 			return "", err
 		}
 	}
-	return "(CASE WHEN " + n[0].sql + " IS NOT NULL OR " + n[1].sql + " IS NOT NULL THEN " + n[0].sql + sign + n[1].sql +
+	numbers, err := l.lessNumbers(sign, ha, hb, n[0], n[1])
+	if err != nil {
+		return "", err
+	}
+	return "(CASE WHEN " + n[0].sql + " IS NOT NULL OR " + n[1].sql + " IS NOT NULL THEN " + numbers +
 		" ELSE " + ha.sql + sign + hb.sql + " END)", nil
 }
 

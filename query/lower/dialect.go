@@ -42,6 +42,8 @@ const (
 	opNumber        Op = "number"           // text → float, null if it is no number; may be infinite
 	opFinite        Op = "finite"           // float x, text → x if it is finite and the text is no 1_000; x and text are atoms
 	opFiniteFloat   Op = "finite float"     // float x → x if it is finite; x is an atom
+	opExactInt      Op = "exact_int"        // text → int, if it is the digits of one that a float may not hold; else null
+	opSumInt        Op = "sum_int"          // the sum of integers, exact, as an integer of any width
 	opInt           Op = "int"              // float → int, cutting the fraction off, null if it does not fit
 	opFloatText     Op = "float text"       // float → text in shortest form
 	opIntText       Op = "int text"         // int → text

@@ -95,6 +95,8 @@ var duckOps = map[Op]string{
 	opNumber:        "TRY_CAST($1 AS DOUBLE)",
 	opFinite:        "CASE WHEN isfinite($1) AND NOT contains($2, '_') THEN $1 END",
 	opFiniteFloat:   "CASE WHEN isfinite($1) THEN $1 END",
+	opExactInt:      "CASE WHEN length($1) > 15 AND regexp_full_match($1, '-?[0-9]{16,19}') THEN TRY_CAST($1 AS BIGINT) END",
+	opSumInt:        "sum($1)",
 	opInt:           "TRY_CAST(trunc($1) AS BIGINT)",
 	opFloatText:     `regexp_replace(CAST($1 AS VARCHAR), '\.0$', '')`,
 	opIntText:       "CAST($1 AS VARCHAR)",

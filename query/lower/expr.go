@@ -40,7 +40,11 @@ func (l *lowerer) expr(e plan.Expr) (val, error) {
 			return val{}, err
 		}
 		if x.lit != nil {
-			return l.literal(plan.Lit{Kind: plan.LitNumber, Text: plan.FormatNumber(-x.lit.Num), Num: -x.lit.Num}), nil
+			n := plan.Lit{Kind: plan.LitNumber, Text: plan.FormatNumber(-x.lit.Num), Num: -x.lit.Num}
+			if text := "-" + x.lit.Text; plan.CanonicalInt(text) {
+				n.Text = text
+			}
+			return l.literal(n), nil
 		}
 		return val{sql: "(- " + x.sql + ")", typ: plan.Float}, nil
 	case plan.Path:

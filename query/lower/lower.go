@@ -448,6 +448,9 @@ func (l *lowerer) output(q *plan.Query, limit int64) (*Statement, error) {
 				return nil, err
 			}
 			col.Type = v.typ
+			if v.wide {
+				col.Type = plan.Float // which holds nearly all of any
+			}
 			if v.typ == plan.Float {
 				if v, err = l.finite(v); err != nil {
 					return nil, err

@@ -84,6 +84,7 @@ var sparkOps = map[Op]string{
 	// Java's numbers may end in d or f.
 	opFinite:        `CASE WHEN abs($1) <= 1.7976931348623157E308 AND $2 RLIKE r'^\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*$' THEN $1 END`,
 	opFiniteFloat:   "CASE WHEN abs($1) <= 1.7976931348623157E308 THEN $1 END",
+	opExactInt:      "CASE WHEN $1 RLIKE '^-?[0-9]{16,19}$' THEN try_cast($1 AS BIGINT) END",
 	opInt:           "try_cast($1 AS BIGINT)",
 	opFloatText:     `regexp_replace(CAST($1 AS STRING), r'\.0$', '')`,
 	opIntText:       "CAST($1 AS STRING)",

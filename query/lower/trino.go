@@ -55,6 +55,7 @@ var trinoOps = map[Op]string{
 	opNumber:        "TRY_CAST($1 AS DOUBLE)",
 	opFinite:        "CASE WHEN is_finite($1) AND strpos($2, '_') = 0 THEN $1 END",
 	opFiniteFloat:   "CASE WHEN is_finite($1) THEN $1 END",
+	opExactInt:      "CASE WHEN regexp_like($1, '^-?[0-9]{16,19}$') THEN TRY_CAST($1 AS BIGINT) END",
 	opInt:           "TRY_CAST(truncate($1) AS BIGINT)",
 	opFloatText:     `regexp_replace(json_format(CAST($1 AS JSON)), '\.0$')`,
 	opIntText:       "CAST($1 AS VARCHAR)",

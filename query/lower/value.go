@@ -15,6 +15,7 @@ type val struct {
 	doc  bool      // typ is JSON, and every value is a map or list
 	atom bool      // short and free to repeat: an identifier or a literal
 	lit  *plan.Lit // the constant that it is
+	wide bool      // typ is Int, and values may have more than 64 bits
 }
 
 const (
@@ -33,6 +34,13 @@ func (l *lowerer) literal(x plan.Lit) val {
 	case plan.LitText:
 		return val{sql: l.d.Text(x.Text), typ: plan.Text, atom: len(x.Text) < 40, lit: &x}
 	case plan.LitNumber:
+		if plan.CanonicalInt(x.Text) { // exact beyond 2^53
+			sql := x.Text
+			if sql[0] == '-' {
+				sql = "(" + sql + ")"
+			}
+			return val{sql: sql, typ: plan.Int, atom: true, lit: &x}
+		}
 		return val{sql: number(x.Num), typ: numberType(x.Num), atom: true, lit: &x}
 	case plan.LitBool:
 		if x.Bool {
@@ -207,14 +215,41 @@ func (l *lowerer) float(v val) (val, error) {
 	return val{sql: "CAST(" + v.sql + " AS " + l.d.Type(plan.Float) + ")", typ: plan.Float}, nil
 }
 
-// int is num as an integer, without its fraction.
+// int is num as an integer, without its fraction; null if 64 bits do not hold it.
 func (l *lowerer) int(v val) (val, error) {
-	v, err := l.num(v)
-	if err != nil || v.typ == plan.Int {
-		return v, err
+	if v.wide {
+		sql, err := l.op(opInt, v.sql)
+		return val{sql: sql, typ: plan.Int}, err
 	}
-	sql, err := l.op(opInt, v.sql)
+	var err error
+	if isText(v) && v.lit == nil {
+		if v, err = l.hoist(v); err != nil {
+			return val{}, err
+		}
+	}
+	n, err := l.num(v)
+	if err != nil || n.typ == plan.Int {
+		return n, err
+	}
+	sql, err := l.op(opInt, n.sql)
+	if err == nil && isText(v) && v.lit == nil { // what a float does not hold
+		var exact string
+		exact, err = l.op(opExactInt, v.sql)
+		sql = "coalesce(" + exact + ", " + sql + ")"
+	}
 	return val{sql: sql, typ: plan.Int}, err
+}
+
+// exact is SQL for the integer that a value is, null where it is none or the
+// value's float says all of it; "" for values that can be none.
+func (l *lowerer) exact(v val) (string, error) {
+	switch {
+	case v.typ == plan.Int:
+		return v.sql, nil
+	case isText(v):
+		return l.op(opExactInt, v.sql)
+	}
+	return "", nil
 }
 
 // finite drops infinities, which JSON and CloudWatch have no number for.

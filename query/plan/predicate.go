@@ -316,7 +316,7 @@ func (l Lit) Forms() (texts []string, exact bool) {
 		return []string{l.Text}, !CanonicalNumber(l.Text)
 	case LitNumber:
 		texts = []string{l.Text}
-		if short := FormatNumber(l.Num); short != l.Text {
+		if short := FormatNumber(l.Num); short != l.Text && !CanonicalInt(l.Text) { // of one beyond 2^53 it is another's
 			texts = append(texts, short)
 		}
 		switch l.Num {

@@ -81,6 +81,9 @@ func TestFraming(t *testing.T) {
 
 		{name: "subscription", in: `{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"/g","logStream":"s","subscriptionFilters":["f"],"logEvents":[{"id":"e1","timestamp":1418530010000,"message":"a\n\"b\""},{"id":"e2","timestamp":1418530010001,"message":"{\"x\":1}"},{"id":"e3","message":""},{"id":"e4","message":"\ud800"}]}`,
 			want: []string{"@1418530010000000000 owner=1 logGroup=/g logStream=s id=e1 a\n\"b\"", `@1418530010001000000 owner=1 logGroup=/g logStream=s id=e2 {"x":1}`, `(message cannot be unescaped)owner=1 logGroup=/g logStream=s id=e4 {"id":"e4","message":"\ud800"}`}},
+		{name: "subscription of a Lambda function", in: `{"messageType":"DATA_MESSAGE","logGroup":"/aws/lambda/f","logEvents":[{"id":"e1","message":"a"},{"id":"e2","message":"{\"x\":1}"}]}{"messageType":"DATA_MESSAGE","logGroup":"/other","logEvents":[{"id":"e3","message":"b"}]}`,
+			want: []string{"<aws.lambda>logGroup=/aws/lambda/f id=e1 a", `<aws.lambda>logGroup=/aws/lambda/f id=e2 {"x":1}`, "logGroup=/other id=e3 b"}},
+		{name: "subscription of a Lambda function, of a kind of JSON", in: `{"messageType":"DATA_MESSAGE","logGroup":"/aws/lambda/f","logEvents":[{"id":"e1","message":"{\"x\":1}"}]}`, opts: Options{Kind: trailward.KindJSON}, want: []string{`<json>logGroup=/aws/lambda/f id=e1 {"x":1}`}},
 		{name: "subscriptions behind each other", in: strings.Repeat(`{"messageType":"DATA_MESSAGE","logEvents":[{"id":"e","message":"m"}]}`, 2) + `{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"","message":"CWL CONTROL MESSAGE"}]}`, want: []string{"id=e m", "id=e m"}},
 
 		{name: "subscription packed for Lambda", in: `{"awslogs":{"data":"` + base64d(payload("1")) + `"}}`, want: []string{"owner=1 id=e m1"}},

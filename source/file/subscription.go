@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -21,9 +22,14 @@ type subscription struct {
 	pos     int              // in raw
 	control bool             // it is a CONTROL_MESSAGE, sent to see whether someone listens
 	attrs   []trailward.Attr // that all messages of the payload have
+	kind    trailward.Kind   // of all of them, where the log group says it
 	buf     []byte
 	queue   [][]byte // payloads that come after this one, out of one packed piece
 }
+
+// lambdaGroups is how the log groups begin that Lambda makes for functions. What a
+// function writes into its own is no other kind, whatever it looks like.
+const lambdaGroups = "/aws/lambda/"
 
 // packedPrefix is how the base64 of any gzip stream begins.
 const packedPrefix = "H4sI"
@@ -76,7 +82,7 @@ func (s *subscription) openPacked(encoded []byte, report *Report) bool {
 // open takes a whole payload; it is false for an object that is none.
 func (s *subscription) open(raw []byte) bool {
 	s.raw, s.pos = nil, 0
-	s.attrs = nil
+	s.attrs, s.kind = nil, ""
 	kind := ""
 	for i := 1; ; i++ {
 		key, keyEnd, val, end, ok := format.JSONMember(raw, i)
@@ -92,6 +98,9 @@ func (s *subscription) open(raw []byte) bool {
 			}
 			if v, ok := format.JSONUnquote(nil, raw[val+1:end-1]); ok {
 				s.attrs = append(s.attrs, trailward.Attr{Name: k, Value: string(v)})
+				if k == "logGroup" && strings.HasPrefix(string(v), lambdaGroups) {
+					s.kind = trailward.KindLambda
+				}
 			}
 		case "logEvents":
 			if raw[val] != '[' {
@@ -147,6 +156,9 @@ func (s *subscription) nextOf(f *trailward.Framed) bool {
 // empty message is none.
 func (s *subscription) message(event []byte, f *trailward.Framed) bool {
 	f.Attrs = s.attrs
+	if f.Kind == "" {
+		f.Kind = s.kind
+	}
 	f.Raw, f.Damaged = event, NotUnescaped
 	if event[0] != '{' {
 		return true
