@@ -243,7 +243,7 @@ func (s *scan) prepared(ctx context.Context, sql string) ([][]any, error) {
 func textFunctions() []duck.TextFunction {
 	var out []duck.TextFunction
 	for _, f := range lower.Functions() {
-		out = append(out, duck.TextFunction(f))
+		out = append(out, duck.TextFunction{Name: f.Name, Args: f.Args, Call: f.Call})
 	}
 	return out
 }

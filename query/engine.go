@@ -70,7 +70,7 @@ func New(opts Options) (*Engine, error) {
 	if opts.SQLTimeout < 0 || opts.InsightsTimeout < 0 {
 		return nil, fmt.Errorf("query timeouts %v and %v: must not be negative", opts.SQLTimeout, opts.InsightsTimeout)
 	}
-	opts.Pool.Functions = textFunctions()
+	opts.Pool.Functions, opts.Pool.Lists = append(textFunctions(), jsonFunctions()...), listFunctions()
 	pool, err := duck.NewPool(opts.Pool)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,10 @@
 package athena
 
-import "time"
+import (
+	"time"
+
+	"trailward/query/plan"
+)
 
 // How values of one kind become values of another where Athena's users expect
 // it, without a cast being written.
@@ -36,13 +40,7 @@ func (r *rewriter) asList(op operand, loc int) (operand, error) {
 	case kJSON, kStrict:
 		// JSON's array becomes a list of text: strings without quotes, objects
 		// and arrays as JSON. That is kJSON again.
-		n := op.node
-		if op.typ.kind == kJSON {
-			n = jsonCastNode(n, true)
-		}
-		c := castNode(n, "", true)
-		c["cast_type"] = listType("VARCHAR")
-		return operand{node: c, typ: listOf(typ{kind: kJSON, keys: op.typ.keys})}, nil
+		return operand{node: callNode(plan.ElementsFunction, strictJSON(op).node), typ: listOf(typ{kind: kJSON, keys: op.typ.keys})}, nil
 	}
 	return op, r.fault(loc, "an array was expected")
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"trailward/query/plan"
 )
 
 // operand is a rewritten expression and what is known of its values.
@@ -112,11 +114,7 @@ func (r *rewriter) access(op operand, keys []key, loc int) (operand, error) {
 			if last := keys[len(keys)-1]; !last.isInt {
 				label = strings.ToLower(last.name)
 			}
-			n := op.node
-			if op.typ.kind == kJSON {
-				n = jsonCastNode(n, true)
-			}
-			return operand{node: callNode("json_extract_string", n, textNode(path)), typ: typ{kind: kJSON, keys: op.typ.keys}, label: label}, nil
+			return operand{node: callNode(plan.MemberFunction, strictJSON(op).node, textNode(path)), typ: typ{kind: kJSON, keys: op.typ.keys}, label: label}, nil
 		case kList:
 			if !k.isInt {
 				return op, r.fault(loc, "an array has no field %q", k.name)

@@ -19,6 +19,7 @@ const (
 	List                // a list value that a function made (DuckDB LIST)
 	Message             // a record pointer that stands for its @message, put in after the rows are chosen
 	Pointer             // a record pointer, shown as the opaque @ptr
+	Later               // stands for JSON that is put in after the rows are chosen
 )
 
 // FieldRef names a field as a query wrote it. Keys are the parts between
@@ -67,6 +68,10 @@ func (f FieldRef) Holds() (text string, fold, ok bool) {
 type Column struct {
 	Name string
 	Type Type
+	// Later, if not empty, is the column of the same field's later text: a value of
+	// type [Later], for fields that cost much to compute. The output of a plan may
+	// show that in place of the field.
+	Later string
 }
 
 // Relation is the scan that a plan stands on: SQL text of one relation (a
