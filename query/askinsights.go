@@ -114,7 +114,7 @@ func (e *Engine) insights(req Request, start time.Time, explain bool) (task, err
 		},
 	}
 	if q.Holds {
-		t.guards = plan.MessageHolds(q)
+		t.guards, t.looked = plan.MessageHolds(q), plan.LookedAt(q)
 	}
 	if runs && singles(q) {
 		t.direct = func(ctx context.Context, s *scan) ([][]any, []Column, bool, error) { return s.direct(ctx, q, views[0]) }

@@ -113,6 +113,7 @@ type task struct {
 	// own are shown.
 	statement func(ctx context.Context, s *scan) (sql string, out []Column, err error)
 	guards    []plan.FieldRef // see scan.guards
+	looked    map[string]bool // see scan.looked
 	// direct, if set, tries to answer without the engine; ok is false when it is
 	// needed after all.
 	direct func(ctx context.Context, s *scan) (values [][]any, out []Column, ok bool, err error)
@@ -154,7 +155,7 @@ func (e *Engine) run(ctx context.Context, t task) (_ Rows, err error) {
 		}
 	}
 	s := newScan(snap, parts, known, t.sel.Start, t.sel.End, e.opts.AccountID)
-	s.whole, s.guards = e.whole, t.guards
+	s.whole, s.guards, s.looked = e.whole, t.guards, t.looked
 	if t.direct != nil && !e.whole {
 		values, out, ok, err := t.direct(ctx, s)
 		if err != nil {

@@ -145,6 +145,30 @@ func TestObjectsAsRecorded(t *testing.T) {
 			t.Errorf("%s = %s, %v, want %s", text, rows, err, want)
 		}
 	}
+	// Rows keep their fields, and these their order.
+	for expr, want := range map[string]string{
+		"ROW(1, 'a')":    `{"field0":1,"field1":"a"}`,
+		"ROW(1, NULL)":   `{"field0":1,"field1":null}`,
+		"ROW(1, 'a')[2]": `a`,
+		"CAST(ROW(1, 'a') AS ROW(b INTEGER, a VARCHAR))":                         `{"b":1,"a":"a"}`,
+		"CAST(ROW(1, 'a') AS ROW(b INTEGER, a VARCHAR)).b":                       `1`,
+		"CAST(ROW(1, 'a') AS ROW(b INTEGER, a VARCHAR)).a":                       `a`,
+		"CAST(ROW('7') AS ROW(n BIGINT)).n + 1":                                  `8`,
+		"ARRAY[ROW(1, 'a'), ROW(2, NULL)]":                                       `[{"field0":1,"field1":"a"},{"field0":2,"field1":null}]`,
+		"transform(ARRAY[1], x -> ROW(x, x + 1))":                                `[{"field0":1,"field1":2}]`,
+		"ROW(1, 'a') = ROW(1, 'a')":                                              `1`,
+		"CAST(ROW(1, 'a') AS JSON)":                                              `{"":1,"":"a"}`, // as Trino's manual has it
+		"CAST(CAST(ROW(1, 2) AS ROW(x INTEGER, y INTEGER)) AS JSON)":             `{"x":1,"y":2}`,
+		"CAST(json_parse('{\"a\":1,\"b\":\"x\"}') AS ROW(a INTEGER, b VARCHAR))": `{"a":1,"b":"x"}`,
+	} {
+		rows, err := read(e.Query(t.Context(), Request{Language: SQL, Text: "SELECT " + expr}))
+		if err != nil || len(rows) != 1 || value(rows[0][0]) != want {
+			t.Errorf("%s = %v, %v, want %s", expr, rows, err, want)
+		}
+	}
+	if _, err := read(e.Query(t.Context(), Request{Language: SQL, Text: "SELECT ROW(1, 'a').field0"})); err == nil || !strings.Contains(err.Error(), "line 1, column") || !strings.Contains(err.Error(), "no names") {
+		t.Errorf("a name of a row without names: %v", err)
+	}
 	for text, want := range map[string]string{
 		"filter i = 0 | fields doc.0 as x":                                      `{"n":1.50,"m":null}`,
 		"filter i = 2 | fields doc as x":                                        `[{"n":1.50}]`,
@@ -169,6 +193,24 @@ func TestObjectsAsRecorded(t *testing.T) {
 			t.Errorf("%s = %v, %v, want %d", text, rows, err, want)
 		}
 	}
+	// A condition on the whole record, and an object that is shown, or looked at.
+	for text, want := range map[string]int{
+		`filter @message like /9.50,"none"/ | fields who`:                                300,
+		`filter @message like /9.50,"none"/ or who like '"z"' | fields who`:              301,
+		`filter @message like /9.50,"none"/ and who like '99.50' | fields @message, who`: 30,
+	} {
+		for name, e := range map[string]*Engine{"engine": e, "whole": whole} {
+			rows, err := read(e.Query(t.Context(), Request{Text: text + " | limit 5000"}))
+			if err != nil || len(rows) != want {
+				t.Errorf("%s, %s: %d rows, %v, want %d", name, text, len(rows), err, want)
+			}
+			for _, r := range rows {
+				if !strings.Contains(fmt.Sprintf("%s", r), ".50") {
+					t.Errorf("%s, %s: %s", name, text, r)
+				}
+			}
+		}
+	}
 	rows, err := read(e.Query(t.Context(), Request{Text: "fields i, who | sort i desc | limit 5000"}))
 	if err != nil || len(rows) != 3012 {
 		t.Fatalf("%d rows, %v", len(rows), err)
@@ -176,6 +218,36 @@ func TestObjectsAsRecorded(t *testing.T) {
 	for k, r := range rows[:3000] {
 		if got, want := value(r[1]), fmt.Sprintf(`{"n":%d.50,"none":null}`, 2999-k); got != want {
 			t.Fatalf("row %d: %s, want %s", k, got, want)
+		}
+	}
+}
+
+// TestShownLater compares queries in SQL that show records and objects, with a
+// limit, so that they are put in when the rows are chosen, and without.
+func TestShownLater(t *testing.T) {
+	e, _ := storeEngines(t, realStore(t, map[string][]string{"/g/odd": odd, "/g/text": {"no JSON"}}))
+	for _, text := range []string{
+		"SELECT * FROM json ORDER BY i",
+		"SELECT * FROM logs ORDER BY \"@message\"",
+		"SELECT who, \"@message\", who AS again, i FROM json ORDER BY i DESC",
+		"SELECT who, i FROM json ORDER BY who, i",
+		"SELECT i, who FROM json ORDER BY 2, 1",
+		"SELECT i, who FROM json ORDER BY lower(who), i",
+		"SELECT DISTINCT who, i FROM json ORDER BY i",
+		"SELECT a.i, a.who, b.who, b.\"@message\" FROM json a LEFT JOIN json b ON a.i = b.i + 1 ORDER BY a.i",
+		"SELECT i, who, length(who), who.account FROM json WHERE who LIKE '%account%' AND \"@message\" LIKE '%7%' ORDER BY i",
+		"SELECT w, i FROM (SELECT who AS w, i FROM json) WHERE w IS NOT NULL ORDER BY i",
+		"SELECT who, i, row_number() OVER (ORDER BY i) FROM json ORDER BY i",
+		"SELECT who, i FROM json WHERE i IN (SELECT i FROM json WHERE who IS NULL) ORDER BY i",
+		"SELECT \"@message\" FROM json WHERE i = 1 UNION ALL SELECT \"@message\" FROM json WHERE i = 2 ORDER BY 1",
+		"SELECT i, who FROM json GROUP BY 1, 2 ORDER BY 1",
+		"SELECT max(i), who FROM json GROUP BY who HAVING who IS NOT NULL ORDER BY 1",
+		"WITH t AS (SELECT i, who, \"@message\" AS m FROM json) SELECT who, m FROM t WHERE i < 3 ORDER BY i",
+	} {
+		want, err := read(e.Query(t.Context(), Request{Language: SQL, Text: text}))
+		got, err2 := read(e.Query(t.Context(), Request{Language: SQL, Text: text + " LIMIT 100"}))
+		if err != nil || err2 != nil || len(want) == 0 || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s\n= %s, %v\nwith a limit %s, %v", text, want, err, got, err2)
 		}
 	}
 }

@@ -65,7 +65,10 @@ type partSchema struct {
 
 // virtualColumns are names that mean something else to DuckDB's Parquet reader, or
 // in the files that the store makes.
-var virtualColumns = map[string]bool{"file_row_number": true, "file_index": true, "filename": true, "file_size": true, "file_last_modified": true, "rowid": true, "row_group_id": true, "empty": true, groupColumn: true}
+var virtualColumns = map[string]bool{"file_row_number": true, "file_index": true, "filename": true, "file_size": true, "file_last_modified": true, "rowid": true, "row_group_id": true, "empty": true, groupColumn: true, recordColumn: true}
+
+// recordColumn is the record, where objects are cut out of it.
+const recordColumn = "trailward record"
 
 func newPartSchema(kind trailward.Kind, fields []Field, foldAll bool) *partSchema {
 	s := &partSchema{

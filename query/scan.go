@@ -60,6 +60,9 @@ type scan struct {
 	// guards, if set, are the fields of plan.Held of which one is true for a record
 	// when a condition is to see it as a whole.
 	guards []plan.FieldRef
+	// looked are the fields of which the query needs the values before the rows to
+	// be shown are chosen; nil means any.
+	looked map[string]bool
 	folded sync.Map        // of what was searched for in any case: foldedKey → *foldedRows
 	said   map[string]bool // texts that parts were asked for that records have in them
 	// tried is the first relation, when the direct way has narrowed it and found
@@ -170,6 +173,9 @@ func (s *scan) relation(ctx context.Context, kinds []trailward.Kind, fields []pl
 		for i, t := range n.types {
 			cols[i] = cast("NULL", t) + " AS c" + itoa(i)
 		}
+		for _, i := range n.later {
+			cols = append(cols, cast("NULL", plan.Text)+" AS "+laterColumn(i))
+		}
 		if len(cols) == 0 {
 			cols = []string{"1 AS none"}
 		}
@@ -236,6 +242,9 @@ func (s *scan) narrow(ctx context.Context, kinds []trailward.Kind, fields []plan
 		if slices.ContainsFunc(n.groups, func(g *partGroup) bool { return g.exprs[i].object != nil }) {
 			n.later = append(n.later, i)
 			c.Later = laterColumn(i)
+			if s.looked == nil || s.looked[f.Key()] {
+				s.guards = nil // other records are looked at, too
+			}
 		}
 		n.rel.Columns[f.Key()] = c
 	}
@@ -539,10 +548,15 @@ func (s *scan) selectFrom(g *partGroup, files []openFile, nr *narrowed, names, g
 		from.WriteString(literal(s.session.Path(f.slot)))
 	}
 	src.from = "read_parquet([" + from.String() + "]) AS t" + names
+	src.record = "t." + quote(recordColumn)
 	src.number = "(" + itoa(base) + " + CAST(t.file_index AS BIGINT))"
 	src.kind = src.perFile(func(p Part) string { return string(p.Kind()) })
 	src.log = s.fileLog(&src, group)
 	src.message = duck.MessageFunction + "(" + src.number + ", " + src.row + ")"
+	if slices.ContainsFunc(g.exprs, func(e fieldExpr) bool { return e.object != nil }) {
+		// One column, so that a record is put together once for all of its objects.
+		src.from = "(SELECT t.*, t.file_row_number, t.file_index, " + src.message + " AS " + quote(recordColumn) + " FROM " + src.from + ") AS t"
+	}
 	return s.selectOver(g, src, nr)
 }
 
@@ -552,6 +566,7 @@ type rowSource struct {
 	number  string                   // the part's number in pointers
 	row     string                   // the row's number in the part
 	message string                   // the record
+	record  string                   // the same, for objects
 	files   [][]Part                 // the parts of each file
 	log     string                   // @log
 	kind    string                   // @kind
@@ -573,7 +588,7 @@ func (s *scan) selectOver(g *partGroup, src rowSource, nr *narrowed) string {
 			case src.object != nil:
 				return src.object(j)
 			}
-			return e.object.sql(src.message, src.col)
+			return e.object.sql(src.record, src.col)
 		}
 		var sql string
 		text, fold, holds := f.Holds()
@@ -721,15 +736,12 @@ func union(list []segment.Rows) segment.Rows {
 	return all
 }
 
-// onlyHolding says which rows of a part can be asked for as a whole; nil means
-// any.
+// onlyHolding gives a function that says which rows of a part can be asked for as
+// a whole; a nil set means any.
 func (s *scan) onlyHolding() func(Part) (segment.Rows, error) {
-	if len(s.guards) == 0 {
-		return nil
-	}
 	return func(p Part) (segment.Rows, error) {
 		f, ok := p.(store.Searcher)
-		if !ok {
+		if !ok || len(s.guards) == 0 {
 			return nil, nil
 		}
 		var list []segment.Rows

@@ -1,6 +1,7 @@
 package athena
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -129,6 +130,8 @@ func (r *rewriter) access(op operand, keys []key, loc int) (operand, error) {
 		case kRow, kUnknown:
 			if k.isInt {
 				op = operand{node: operatorNode("ARRAY_EXTRACT", op.node, intNode(k.index))}
+			} else if op.typ.nameless {
+				return op, r.src.fault(loc, fmt.Sprintf("the row has no field %q: its fields have no names", k.name), "write [1] for the first, or CAST(… AS row(name type, …))")
 			} else {
 				op = operand{node: operatorNode("STRUCT_EXTRACT", op.node, textNode(k.name)), typ: op.typ.fields[strings.ToLower(k.name)], label: strings.ToLower(k.name)}
 			}
@@ -238,11 +241,12 @@ func (r *rewriter) chained(base node, keys []key, s *scope, loc int) (operand, e
 		}
 		return r.access(op, keys[n:], loc)
 	}
+	at := location(base, loc) // its own is lost when it becomes another node
 	op, err := r.expr(base, s, loc)
 	if err != nil {
 		return operand{}, err
 	}
-	return r.access(op, keys, loc)
+	return r.access(op, keys, at)
 }
 
 // subscript is a[e] with an e that is computed.

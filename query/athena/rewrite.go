@@ -21,6 +21,8 @@ type rewriter struct {
 	fields    func(trailward.Kind) *fieldSet
 	now       time.Time
 	types     []map[string]plan.Type // by scan, nil in the first pass
+	laters    []map[string]string    // by scan: columns of later text, by field
+	top       *scope                 // of the SELECT that was rewritten last
 	scans     []*scan
 	matched   string   // the function that counts records, see Options
 	later     []func() // what is done when all columns that are used are known
@@ -219,6 +221,7 @@ func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
 		r.selects = append(r.selects, grouped{n, s})
 	}
 	r.countable(n, s)
+	r.top = s
 	return out, nil
 }
 
@@ -452,7 +455,7 @@ func (r *rewriter) baseTable(n node, s *scope, loc int) (node, error) {
 	}
 	sc := &scan{id: len(r.scans), kind: kind, table: t, fields: r.fields(kind), used: map[string]*column{}}
 	if sc.id < len(r.types) {
-		sc.types = r.types[sc.id]
+		sc.types, sc.later = r.types[sc.id], r.laters[sc.id]
 	}
 	r.scans = append(r.scans, sc)
 	rel := &relation{scan: sc}

@@ -1,6 +1,9 @@
 package plan
 
-import "strings"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // Type is the logical type of a column as a query sees it, whatever a segment
 // stores it as.
@@ -61,6 +64,36 @@ func (f FieldRef) Holds() (text string, fold, ok bool) {
 		return "", false, false
 	}
 	return f.Keys[1], len(f.Keys) == 3, true
+}
+
+// Struct is a row as a value: its members in order, and under names that may be
+// alike.
+type Struct []Member
+
+// Member is one of a [Struct].
+type Member struct {
+	Name  string
+	Value any
+}
+
+// MarshalJSON writes the row as an object.
+func (s Struct) MarshalJSON() ([]byte, error) {
+	b := []byte{'{'}
+	for i, m := range s {
+		name, err := json.Marshal(m.Name)
+		if err != nil {
+			return nil, err
+		}
+		value, err := json.Marshal(m.Value)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(append(b, name...), ':'), value...)
+	}
+	return append(b, '}'), nil
 }
 
 // Column is one column of a [Relation]: the identifier that names it there
