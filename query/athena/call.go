@@ -234,6 +234,9 @@ func (r *rewriter) arithmetic(n node, name string, s *scope, loc int) (operand, 
 		}
 	}
 	n["children"] = nodesOf(args)
+	if (name == "~~" || name == "!~~") && len(args) == 2 {
+		n = r.heldLike(n, s)
+	}
 	out := operand{node: n, typ: t}
 	if t.kind == kDate {
 		out.node = castNode(n, "DATE", false) // DuckDB makes a timestamp of DATE + INTERVAL

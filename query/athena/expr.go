@@ -61,7 +61,7 @@ func (r *rewriter) expr(n node, s *scope, loc int) (operand, error) {
 		}
 		a, b = coerce(a, b)
 		n["left"], n["right"] = a.node, b.node
-		return operand{node: n, typ: typ{kind: kBool}}, nil
+		return operand{node: r.heldPosition(n, s), typ: typ{kind: kBool}}, nil
 	case "BETWEEN":
 		return r.between(n, s, loc)
 	case "CONJUNCTION":

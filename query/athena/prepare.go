@@ -32,6 +32,9 @@ type Options struct {
 	// Matched, if set, names a function of DuckDB, without arguments, that is true
 	// and counts its calls, to count the records that pass the conditions.
 	Matched string
+	// Holds says that relations have the fields of plan.Held, for conditions on the
+	// record.
+	Holds bool
 }
 
 // Scan is one reference to a table.
@@ -66,6 +69,7 @@ type Query struct {
 	made        []made
 	selects     []grouped
 	conditional bool // something chooses among the records
+	guards      []plan.FieldRef
 }
 
 // Prepare checks the text and finds its tables and their fields. A fault in
@@ -124,11 +128,16 @@ func Prepare(text string, opts Options) (*Query, error) {
 	for _, c := range cols {
 		q.columns = append(q.columns, Column{c.name, c.typ.planType()})
 	}
+	q.guards = r.guards
 	return q, nil
 }
 
 // Scans gives the references to tables, in the order in which SQL opens them.
 func (q *Query) Scans() []Scan { return q.scans }
+
+// Guards are the fields of plan.Held of which one is true for each record that the
+// statement looks at as a whole; nil when it may be any record.
+func (q *Query) Guards() []plan.FieldRef { return q.guards }
 
 // Kinds gives the kinds of the tables, each once; "" means all kinds.
 func (q *Query) Kinds() []trailward.Kind {
@@ -167,7 +176,7 @@ func (q *Query) rewrite(root node, rels []plan.Relation) (*rewriter, []outCol, e
 		types, later = append(types, of), append(later, laterOf(rel))
 	}
 	r := &rewriter{
-		src: q.src, serialize: q.opts.Serialize, own: q.opts.Tables, now: q.opts.Now, types: types, laters: later, matched: q.opts.Matched, narrowed: q.narrowed,
+		src: q.src, serialize: q.opts.Serialize, own: q.opts.Tables, now: q.opts.Now, types: types, laters: later, matched: q.opts.Matched, narrowed: q.narrowed, holds: q.opts.Holds,
 		fields: func(k trailward.Kind) *fieldSet {
 			if s, ok := fields[k]; ok {
 				return s
@@ -186,6 +195,7 @@ func (q *Query) rewrite(root node, rels []plan.Relation) (*rewriter, []outCol, e
 	cols, err := r.query(obj(stmt, "node"), nil, -1)
 	if err == nil {
 		r.showLater(obj(stmt, "node"), r.top, cols)
+		r.settleRecords(obj(stmt, "node"))
 	}
 	for _, fn := range r.later {
 		fn()

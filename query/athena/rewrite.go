@@ -24,10 +24,12 @@ type rewriter struct {
 	laters    []map[string]string    // by scan: columns of later text, by field
 	top       *scope                 // of the SELECT that was rewritten last
 	scans     []*scan
-	matched   string   // the function that counts records, see Options
-	later     []func() // what is done when all columns that are used are known
-	derived   int      // relations that were given a name
-	made      []made   // calls and what they became
+	matched   string          // the function that counts records, see Options
+	holds     bool            // see Options
+	guards    []plan.FieldRef // see Query.Guards
+	later     []func()        // what is done when all columns that are used are known
+	derived   int             // relations that were given a name
+	made      []made          // calls and what they became
 	selects   []grouped
 	gathering int    // aggregates and window functions that were met
 	moved     int    // nodes of conditions that were moved down, see maxMoved
@@ -424,6 +426,9 @@ func (r *rewriter) add(n node, rel *relation, s *scope, loc int) error {
 		}
 	}
 	s.rels = append(s.rels, rel)
+	if rel.scan != nil {
+		rel.scan.alias = rel.alias
+	}
 	return nil
 }
 
