@@ -193,7 +193,21 @@ func (e *Engine) run(ctx context.Context, t task) (_ Rows, err error) {
 			out = append(out, Column{Name: c.Name, Type: c.Type})
 		}
 	}
-	return newRows(ctx, cancel, s, in, out, t.start, session.Close), nil
+	return newRows(ctx, cancel, s, faulted{in, t.fault}, out, t.start, session.Close), nil
+}
+
+// faulted are rows of a statement whose errors are told as [task.fault] does.
+type faulted struct {
+	valueRows
+	fault func(error) error
+}
+
+func (f faulted) Err() error {
+	err := f.valueRows.Err()
+	if err != nil && f.fault != nil {
+		return f.fault(err)
+	}
+	return err
 }
 
 type emptySnapshot struct{}

@@ -67,6 +67,14 @@ func (r *rewriter) call(n node, s *scope, loc int) (operand, error) {
 			return operand{}, c.fault("it is no aggregate: it takes no DISTINCT, FILTER or ORDER BY")
 		}
 	}
+	if f.agg {
+		if err := r.misplaced(name, false, loc); err != nil {
+			return operand{}, err
+		}
+		inside := r.inside
+		r.inside = name
+		defer func() { r.inside = inside }()
+	}
 	c.args = make([]operand, len(c.raw))
 	for i, a := range c.raw {
 		if str(a, "alias") != "" {

@@ -59,6 +59,9 @@ func (r *rewriter) expr(n node, s *scope, loc int) (operand, error) {
 		if a, b, err = r.epochs(a, b); err != nil {
 			return operand{}, err
 		}
+		if err := r.comparable(a, b, loc); err != nil {
+			return operand{}, err
+		}
 		a, b = coerce(a, b)
 		n["left"], n["right"] = a.node, b.node
 		return operand{node: r.heldPosition(n, s), typ: typ{kind: kBool}}, nil
@@ -372,6 +375,9 @@ func (r *rewriter) in(n node, s *scope, loc int) (operand, error) {
 		if ops[i].typ.kind == kNull {
 			continue
 		}
+		if err := r.comparable(ops[0], ops[i], loc); err != nil {
+			return operand{}, err
+		}
 		a, b := coerce(ops[0], ops[i])
 		if first.typ.kind == ops[0].typ.kind {
 			first = a
@@ -395,6 +401,11 @@ func (r *rewriter) between(n node, s *scope, loc int) (operand, error) {
 	}
 	if ops[0], ops[1], err = r.epochs(ops[0], ops[1]); err != nil {
 		return operand{}, err
+	}
+	for _, o := range ops[1:] {
+		if err := r.comparable(ops[0], o, loc); err != nil {
+			return operand{}, err
+		}
 	}
 	a, lo := coerce(ops[0], ops[1])
 	_, hi := coerce(ops[0], ops[2])
@@ -456,6 +467,9 @@ func (r *rewriter) window(n node, s *scope, loc int) (operand, error) {
 	w, ok := windowFunctions[name]
 	if !ok {
 		return operand{}, r.src.fault(loc, "\""+name+"\" is no window function", nearestHint(name, windowNames))
+	}
+	if err := r.misplaced(name, true, loc); err != nil {
+		return operand{}, err
 	}
 	ops, err := r.operands(nodes(n, "children"), s, loc)
 	if err != nil {
