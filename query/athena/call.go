@@ -205,10 +205,21 @@ func (r *rewriter) arithmetic(n node, name string, s *scope, loc int) (operand, 
 			t = commonType(args)
 		}
 	} else if op.number {
+		texts, numbers := 0, 0
 		for _, a := range args {
-			if a.typ.kind == kText && len(args) == 2 && (args[0].typ.numeric() || args[1].typ.numeric()) {
-				return operand{}, false, r.src.fault(loc, "the operands of "+name+" are text and a number", "write CAST(… AS bigint) or CAST(… AS double) around the text")
+			switch {
+			case a.typ.kind == kText:
+				texts++
+			case a.typ.numeric():
+				numbers++
 			}
+		}
+		if texts > 0 && texts+numbers == len(args) {
+			what := "the operands of " + name + " are text and a number"
+			if numbers == 0 {
+				what = name + " of text"
+			}
+			return operand{}, false, r.src.fault(loc, what, "write CAST(… AS bigint) or CAST(… AS double) around the text")
 		}
 		t = numberType(args)
 		anyTime := slices.ContainsFunc(args, func(o operand) bool {

@@ -93,7 +93,7 @@ func TestTrinoRefuses(t *testing.T) {
 		{"now() - now() AT TIME ZONE 'Asia/Tokyo'", "AT TIME ZONE"}, {"to_iso8601(now() AT TIME ZONE 'Asia/Tokyo')", "AT TIME ZONE"}, {"to_unixtime(now() AT TIME ZONE 'Asia/Tokyo')", "AT TIME ZONE"},
 		{"format('%s')", "more values"}, {"format('%q', 1)", "not supported"}, {"bit_count(1, 8)", "64 bits"}, {"regexp_position('a', '^a')", "^"}, {"width_bucket(1, 2, 2, 3)", "bounds"}, {"split('a', ',', 0)", "limit"},
 		{"trim_array(ARRAY[1], 2)", "more elements"}, {"ngrams(ARRAY[1], 0)", "length"}, {"split_to_map('a', ',', '=')", "separator"}, {"map_filter(1, (k, v) -> true)", "map"},
-		{"lower('1') + 1", "text and a number"}, {"regexp_like('a', '(?=b)')", "look-around"}, {"regexp_like('a', '(')", "missing closing )"}, {"regexp_replace('a', 'a', '${x}')", "no group"}, {"max_by(1, 2, 0)", "number of values"},
+		{"lower('1') + 1", "text and a number"}, {"lower('1') * lower('2')", "* of text"}, {"- lower('1')", "- of text"}, {"regexp_like('a', '(?=b)')", "look-around"}, {"regexp_like('a', '(')", "missing closing )"}, {"regexp_replace('a', 'a', '${x}')", "no group"}, {"max_by(1, 2, 0)", "number of values"},
 	} {
 		_, _, err := run(t, "SELECT "+c.expr, opts, nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
