@@ -211,6 +211,12 @@ func valueCost(v any) int64 {
 			n += 16 + valueCost(x)
 		}
 		return n
+	case query.Struct:
+		n := int64(48)
+		for _, m := range v {
+			n += 48 + valueCost(m.Value) // the names are shared
+		}
+		return n
 	case map[string]any:
 		n := int64(48)
 		for k, x := range v {

@@ -119,7 +119,7 @@ func (e *Engine) insights(req Request, start time.Time, explain bool) (task, err
 		},
 	}
 	if q.Holds {
-		t.guards = plan.MessageHolds(q)
+		t.guards, t.looked = plan.MessageHolds(q), plan.LookedAt(q)
 	}
 	if runs && singles(q) {
 		t.direct = func(ctx context.Context, s *scan) ([][]any, []Column, bool, error) { return s.direct(ctx, q, views[0]) }
@@ -248,7 +248,7 @@ func (s *scan) prepared(ctx context.Context, sql string) ([][]any, error) {
 func textFunctions() []duck.TextFunction {
 	var out []duck.TextFunction
 	for _, f := range lower.Functions() {
-		out = append(out, duck.TextFunction(f))
+		out = append(out, duck.TextFunction{Name: f.Name, Args: f.Args, Call: f.Call})
 	}
 	return out
 }

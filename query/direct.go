@@ -109,11 +109,12 @@ func (s *scan) rowsOf(n *narrowed, g *partGroup, i int, rows []int64) ([]*direct
 	}
 	// What each field is: a constant, or the first of some columns that has a value.
 	type source struct {
-		value any
-		ptr   bool
-		cols  []int
+		value  any
+		ptr    bool
+		cols   []int
+		object *object
 	}
-	sources := make([]source, len(n.wanted))
+	sources, objects := make([]source, len(n.wanted)), false
 	for j, f := range n.wanted {
 		e, src := g.exprs[j], &sources[j]
 		if _, _, ok := f.Holds(); ok {
@@ -135,10 +136,15 @@ func (s *scan) rowsOf(n *narrowed, g *partGroup, i int, rows []int64) ([]*direct
 				src.value = e.constant(s.parts[i])
 				break
 			}
-			if !e.plain || e.typ != n.types[j] && !(e.typ == plan.Int && n.types[j] == plan.Text) {
+			cols := e.cols
+			if e.object != nil {
+				cols = cols[:len(cols)-len(e.object.members)]
+				src.object, objects = e.object, true
+			}
+			if !e.plain && !e.plainBut || e.typ != n.types[j] && !(e.typ == plan.Int && n.types[j] == plan.Text) {
 				return nil, direct.ErrUnknown
 			}
-			for _, c := range e.cols {
+			for _, c := range cols {
 				if t := g.schema.types[c]; t != e.typ && !(t == plan.Text && e.typ == plan.JSON) {
 					return nil, direct.ErrUnknown
 				}
@@ -154,6 +160,24 @@ func (s *scan) rowsOf(n *narrowed, g *partGroup, i int, rows []int64) ([]*direct
 	cols, err := part.Values(paths, rows)
 	if err != nil {
 		return nil, fail(err)
+	}
+	var texts [][]any // of the objects, by row and field
+	if objects {
+		if err := part.Messages(rows, func(_ int64, raw []byte) error {
+			row := make([]any, len(sources))
+			for j, src := range sources {
+				if src.object == nil {
+					continue
+				}
+				if text, ok := src.object.text(raw, false); ok {
+					row[j] = text
+				}
+			}
+			texts = append(texts, row)
+			return nil
+		}); err != nil {
+			return nil, fail(err)
+		}
 	}
 	var out []*direct.Row
 	var buf [64]byte
@@ -181,7 +205,7 @@ func (s *scan) rowsOf(n *narrowed, g *partGroup, i int, rows []int64) ([]*direct
 			case src.ptr:
 				r.Fields[j] = number<<pointerShift | row
 				continue
-			case src.cols == nil:
+			case src.cols == nil && src.object == nil:
 				r.Fields[j] = src.value
 				continue
 			}
@@ -199,6 +223,9 @@ func (s *scan) rowsOf(n *narrowed, g *partGroup, i int, rows []int64) ([]*direct
 					r.Fields[j] = string(v)
 					break
 				}
+			}
+			if r.Fields[j] == nil && src.object != nil {
+				r.Fields[j] = texts[k][j]
 			}
 		}
 		out = append(out, r)

@@ -22,7 +22,7 @@ func TestDirectAnswers(t *testing.T) {
 		asked := int64(0)
 		for range rounds {
 			field := func() string {
-				return pick(rnd, "eventName", "sourceIPAddress", "eventID", "userIdentity.arn", "errorCode", "readOnly", "n", "s", "ip", "who.name", "list", "list.0", "dstPort", "srcAddr", "bytes", "@message", "@log", "@kind", "@timestamp", "@logStream", "nosuch")
+				return pick(rnd, "eventName", "sourceIPAddress", "eventID", "userIdentity.arn", "errorCode", "readOnly", "n", "s", "ip", "who.name", "who", "userIdentity", "list", "list.0", "dstPort", "srcAddr", "bytes", "@message", "@log", "@kind", "@timestamp", "@logStream", "nosuch")
 			}
 			text := "filter " + randomInsights(rnd, 1)
 			if rnd.IntN(3) == 0 {

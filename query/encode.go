@@ -104,6 +104,16 @@ func appendJSON(dst []byte, v any) []byte {
 			dst = appendJSON(dst, x)
 		}
 		return append(dst, ']')
+	case Struct:
+		dst = append(dst, '{')
+		for i, m := range v {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = append(appendString(dst, m.Name), ':')
+			dst = appendJSON(dst, m.Value)
+		}
+		return append(dst, '}')
 	case map[string]any:
 		dst = append(dst, '{')
 		for i, k := range slices.Sorted(maps.Keys(v)) {

@@ -53,6 +53,7 @@ func TestEncodeValues(t *testing.T) {
 		{"false", false, "0", `{"v":"0"}`, `{"v":false}`},
 		{"time", someTime, "2026-01-02 03:04:05.678", `{"v":"2026-01-02 03:04:05.678"}`, `{"v":"2026-01-02 03:04:05.678901"}`},
 		{"list", []any{int64(1), "x", nil, []any{true}}, `[1,"x",null,[true]]`, `{"v":"[1,\"x\",null,[true]]"}`, `{"v":[1,"x",null,[true]]}`},
+		{"row", Struct{{Name: "b", Value: int64(2)}, {Name: "a", Value: "x"}, {Name: "a"}}, `{"b":2,"a":"x","a":null}`, `{"v":"{\"b\":2,\"a\":\"x\",\"a\":null}"}`, `{"v":{"b":2,"a":"x","a":null}}`},
 		{"map", map[string]any{"b": 1.5, "a": someTime.Truncate(time.Second)}, `{"a":"2026-01-02 03:04:05.000","b":1.5}`, `{"v":"{\"a\":\"2026-01-02 03:04:05.000\",\"b\":1.5}"}`, `{"v":{"a":"2026-01-02 03:04:05.000","b":1.5}}`},
 		{"raw JSON", json.RawMessage("{\"a\":\n 1}"), "{\"a\":\n 1}", `{"v":"{\"a\":\n 1}"}`, `{"v":{"a":1}}`},
 		{"raw but no JSON", json.RawMessage("{oops"), "{oops", `{"v":"{oops"}`, `{"v":"{oops"}`},

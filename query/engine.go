@@ -73,7 +73,7 @@ func New(opts Options) (*Engine, error) {
 	if opts.SQLTimeout < 0 || opts.InsightsTimeout < 0 {
 		return nil, fmt.Errorf("query timeouts %v and %v: must not be negative", opts.SQLTimeout, opts.InsightsTimeout)
 	}
-	opts.Pool.Functions = textFunctions()
+	opts.Pool.Functions, opts.Pool.Lists = append(textFunctions(), jsonFunctions()...), listFunctions()
 	pool, err := duck.NewPool(opts.Pool)
 	if err != nil {
 		return nil, err
@@ -117,6 +117,7 @@ type task struct {
 	statement func(ctx context.Context, s *scan) (sql string, out []Column, err error)
 	guards    []plan.FieldRef // see scan.guards
 	notices   []string        // what is known before
+	looked    map[string]bool // see scan.looked
 	// direct, if set, tries to answer without the engine; ok is false when it is
 	// needed after all.
 	direct func(ctx context.Context, s *scan) (values [][]any, out []Column, ok bool, err error)
@@ -158,7 +159,7 @@ func (e *Engine) run(ctx context.Context, t task) (_ Rows, err error) {
 		}
 	}
 	s := newScan(snap, parts, known, t.sel.Start, t.sel.End, e.opts.AccountID)
-	s.whole, s.guards = e.whole, t.guards
+	s.whole, s.guards, s.looked = e.whole, t.guards, t.looked
 	s.stats.Notices = t.notices
 	if t.direct != nil && !e.whole {
 		values, out, ok, err := t.direct(ctx, s)
@@ -197,7 +198,21 @@ func (e *Engine) run(ctx context.Context, t task) (_ Rows, err error) {
 			out = append(out, Column{Name: c.Name, Type: c.Type})
 		}
 	}
-	return newRows(ctx, cancel, s, in, out, t.start, session.Close), nil
+	return newRows(ctx, cancel, s, faulted{in, t.fault}, out, t.start, session.Close), nil
+}
+
+// faulted are rows of a statement whose errors are told as [task.fault] does.
+type faulted struct {
+	valueRows
+	fault func(error) error
+}
+
+func (f faulted) Err() error {
+	err := f.valueRows.Err()
+	if err != nil && f.fault != nil {
+		return f.fault(err)
+	}
+	return err
 }
 
 type emptySnapshot struct{}

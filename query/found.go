@@ -13,7 +13,7 @@ import (
 // selectFound writes a SELECT over the rows that parts of a group have found,
 // with their values in it. It is one for all of them: the engine plans and runs
 // each member of a UNION by itself, with memory of its own.
-func (s *scan) selectFound(g *partGroup, wanted []plan.FieldRef, types []plan.Type) ([]string, error) {
+func (s *scan) selectFound(g *partGroup, nr *narrowed) ([]string, error) {
 	var parts []int
 	for i, found := range g.found {
 		if len(found.Rows) > 0 {
@@ -33,8 +33,9 @@ func (s *scan) selectFound(g *partGroup, wanted []plan.FieldRef, types []plan.Ty
 			paths = append(paths, path)
 		}
 	}
+	var objects []int // wanted fields whose objects are columns, too
 	message, log, kind := false, false, false
-	for j, f := range wanted {
+	for j, f := range nr.wanted {
 		switch systemName(f) {
 		case fieldMessage:
 			message = true
@@ -44,7 +45,10 @@ func (s *scan) selectFound(g *partGroup, wanted []plan.FieldRef, types []plan.Ty
 		case fieldKind:
 			kind = true
 		}
-		message, log = message || g.exprs[j].record, log || g.exprs[j].log
+		log = log || g.exprs[j].log
+		if g.exprs[j].object != nil {
+			objects = append(objects, j)
+		}
 		for _, path := range g.exprs[j].cols {
 			need(path)
 		}
@@ -62,6 +66,9 @@ func (s *scan) selectFound(g *partGroup, wanted []plan.FieldRef, types []plan.Ty
 		}
 	}
 	slices.Sort(names[2+len(paths):]) // k, l, m
+	for _, j := range objects {
+		names = append(names, objectColumn(j))
+	}
 	var values strings.Builder
 	if s.explained != nil {
 		// The records themselves are no part of an explanation.
@@ -82,7 +89,7 @@ func (s *scan) selectFound(g *partGroup, wanted []plan.FieldRef, types []plan.Ty
 		}
 		number := len(s.numbered)
 		s.numbered = append(s.numbered, numbered{parts: []Part{s.parts[i]}})
-		if err := s.foundValues(&values, g, i, number, paths, tail, message); err != nil {
+		if err := s.foundValues(&values, g, i, number, paths, tail, message, objects); err != nil {
 			return nil, fmt.Errorf("read segment %s: %w", s.parts[i].ID(), err)
 		}
 	}
@@ -100,23 +107,38 @@ func (s *scan) selectFound(g *partGroup, wanted []plan.FieldRef, types []plan.Ty
 			}
 			return cast(place[path], typ)
 		},
+		object: func(j int) string { return "t." + objectColumn(j) },
 	}
-	return []string{s.selectOver(g, src, wanted, types)}, nil
+	return []string{s.selectOver(g, src, nr)}, nil
 }
 
+func objectColumn(j int) string { return "o" + itoa(j) }
+
 // foundValues appends the found rows of a part, each with its number, row,
-// columns, tail and, where it is wanted, message.
-func (s *scan) foundValues(out *strings.Builder, g *partGroup, i, number int, paths []string, tail string, message bool) error {
+// columns, tail and, where it is wanted, message, and the objects of wanted fields.
+func (s *scan) foundValues(out *strings.Builder, g *partGroup, i, number int, paths []string, tail string, message bool, objects []int) error {
 	rows := g.found[i].Rows
 	part := s.parts[i].(store.Finder)
 	cols, err := part.Values(paths, rows)
 	if err != nil {
 		return err
 	}
-	var messages []string
-	if message {
+	var records []string // what comes of each
+	if message || len(objects) > 0 {
 		if err := part.Messages(rows, func(_ int64, raw []byte) error {
-			messages = append(messages, textLiteral(strings.ToValidUTF8(string(raw), "\uFFFD")))
+			var b strings.Builder
+			if message {
+				b.WriteString(", " + textLiteral(strings.ToValidUTF8(string(raw), "\uFFFD")))
+			}
+			for _, j := range objects {
+				b.WriteString(", ")
+				if text, ok := g.exprs[j].object.text(raw, false); ok {
+					b.WriteString(textLiteral(text))
+				} else {
+					b.WriteString("NULL")
+				}
+			}
+			records = append(records, b.String())
 			return nil
 		}); err != nil {
 			return err
@@ -143,8 +165,8 @@ func (s *scan) foundValues(out *strings.Builder, g *partGroup, i, number int, pa
 			}
 		}
 		out.WriteString(tail)
-		if message {
-			out.WriteString(", " + messages[n])
+		if records != nil {
+			out.WriteString(records[n])
 		}
 		out.WriteString(")")
 	}

@@ -42,7 +42,7 @@ func (s *scan) matched() int64 {
 
 // countGroup counts the records of a group of parts: where all are in the time
 // range their number is known.
-func (s *scan) countGroup(g *partGroup, selects []string, columns int) []string {
+func (s *scan) countGroup(g *partGroup, selects, columns []string) []string {
 	if !g.filter {
 		for _, i := range g.parts {
 			s.rows += s.parts[i].Rows()
@@ -56,13 +56,11 @@ func (s *scan) countGroup(g *partGroup, selects []string, columns int) []string 
 	return out
 }
 
-// countedSelect is a SELECT of what a relation with columns c0, c1, … has, whose
-// rows are counted. If it is closed, no condition from above is moved below the
+// countedSelect is a SELECT of the columns of a relation, whose rows are counted. If it is closed, no condition from above is moved below the
 // count: every column depends on it.
-func countedSelect(from string, columns int, closed bool) string {
+func countedSelect(from string, columns []string, closed bool) string {
 	var cols []string
-	for i := range columns {
-		c := "c" + itoa(i)
+	for _, c := range columns {
 		if closed {
 			c = "CASE WHEN m.counted THEN m." + c + " END AS " + c
 		} else {

@@ -48,8 +48,8 @@ type Column struct {
 
 // Rows is an answer, row by row, in the manner of database/sql. Next returns
 // false at the end or at an error, which Err then gives. The values are nil,
-// string, int64, float64, bool, time.Time (UTC), []any, map[string]any or
-// json.RawMessage, in column order. Close frees the engine and may be called
+// string, int64, float64, bool, time.Time (UTC), []any, map[string]any,
+// Struct or json.RawMessage, in column order. Close frees the engine and may be called
 // at any time; a cancelled context ends the rows with its error.
 type Rows interface {
 	Columns() []Column
@@ -72,6 +72,9 @@ type Stats struct {
 	// writer believes.
 	Notices []string `json:"notices,omitempty"`
 }
+
+// Struct is a value that is a row.
+type Struct = plan.Struct
 
 // Error is a fault in a query's text.
 type Error = plan.Error

@@ -29,10 +29,8 @@ import (
 //     JSON inside a text of which the language discovers the fields (Lambda);
 //  6. when the query asks in SQL, whose names have no case: the same again,
 //     without regard to case;
-//  7. an object that exists only as columns of its members: its JSON text made
-//     again of them, each as it stood in the records, in quotes or without.
-//     Members that are missing are left out. Where a column has both kinds of
-//     values, or its segment does not say, the record is asked.
+//  7. an object that exists only as columns of its members: its JSON text as it
+//     stands in the record, see object.go.
 //
 // Before all that come the few fields that are made of what is known beside the
 // record (@data_source_name), see ours.
@@ -42,14 +40,19 @@ import (
 type fieldExpr struct {
 	typ  plan.Type
 	cols []string // paths of the columns that are read
-	// plain says that the value is that of the first of cols that has one.
-	plain bool
-	// record says that sql reads the record too, as the column recordText, and
-	// log that it reads the field @log, as the column logText.
-	record, log bool
+	// plain says that the value is that of the first of cols that has one; plainBut
+	// that it would be if there were no object.
+	plain, plainBut bool
+	// log says that sql reads the field @log, as the column logText.
+	log bool
 	// constant, if set, says that all records of a part have this value.
 	constant func(p Part) string
-	sql      func(col func(path string) string) string
+	// object, if set, is the last place where the value is looked for; sql reads
+	// its text as the column recordObject, and value, which may be nil, says what
+	// there is without it.
+	object *object
+	value  func(col func(path string) string) string
+	sql    func(col func(path string) string) string
 }
 
 // partSchema is what the parts with the same columns and kind have in common.
@@ -58,8 +61,7 @@ type partSchema struct {
 	account string // of the field @log
 	fields  []Field
 	types   map[string]plan.Type
-	names   map[string]string // path → name in the Parquet file
-	quotes  map[string]Quotes
+	names   map[string]string                  // path → name in the Parquet file
 	stamps  map[string]bool                    // paths of columns that hold times
 	texts   map[string]func(col string) string // path → SQL for the text, for columns that hold something else
 	flat    map[string][]string                // name without marks → paths
@@ -72,15 +74,18 @@ type partSchema struct {
 
 // virtualColumns are names that mean something else to DuckDB's Parquet reader, or
 // in the files that the store makes.
-var virtualColumns = map[string]bool{"file_row_number": true, "file_index": true, "filename": true, "file_size": true, "file_last_modified": true, "rowid": true, "row_group_id": true, "empty": true, groupColumn: true}
+var virtualColumns = map[string]bool{"file_row_number": true, "file_index": true, "filename": true, "file_size": true, "file_last_modified": true, "rowid": true, "row_group_id": true, "empty": true, groupColumn: true, recordColumn: true}
+
+// recordColumn is the record, where objects are cut out of it.
+const recordColumn = "trailward record"
 
 func newPartSchema(kind trailward.Kind, fields []Field, account string, foldAll bool) *partSchema {
 	s := &partSchema{
 		kind: kind, fields: fields, account: account, foldAll: foldAll,
 		types: make(map[string]plan.Type, len(fields)),
-		names: make(map[string]string, len(fields)), quotes: map[string]Quotes{},
-		flat: make(map[string][]string, len(fields)),
-		memo: map[string]fieldExpr{},
+		names: make(map[string]string, len(fields)),
+		flat:  make(map[string][]string, len(fields)),
+		memo:  map[string]fieldExpr{},
 	}
 	seen := make(map[string]bool, len(fields))
 	for _, f := range fields {
@@ -91,9 +96,6 @@ func newPartSchema(kind trailward.Kind, fields []Field, account string, foldAll 
 		if _, twice := s.types[f.Path]; !twice {
 			s.types[f.Path] = f.Type
 			s.names[f.Path] = column
-			if f.Quotes != QuotesUnknown {
-				s.quotes[f.Path] = f.Quotes
-			}
 			if f.Stamp {
 				if s.stamps == nil {
 					s.stamps = map[string]bool{}
@@ -167,7 +169,6 @@ func (s *schemas) find(kind trailward.Kind, fields []Field) *partSchema {
 	for _, f := range fields {
 		h.WriteByte(0)
 		h.WriteByte(byte(f.Type))
-		h.WriteByte(byte(f.Quotes))
 		h.WriteString(f.Path)
 		h.WriteByte(0)
 		h.WriteString(f.Column)
@@ -314,16 +315,12 @@ func (s *partSchema) inJSON(keys []string, paths func(name string) []string) []f
 	for i := len(keys) - 1; i > 0; i-- {
 		for _, path := range paths(strings.Join(keys[:i], ".")) {
 			if s.types[path] == plan.JSON {
-				if e, ok := extraction(path, keys[i:]); ok {
-					out = append(out, e)
-				}
+				out = append(out, extraction(path, keys[i:]))
 			}
 		}
 	}
 	if s.types[fieldRest] == plan.JSON && systemName(plan.FieldRef{Keys: keys}) == "" {
-		if e, ok := extraction(fieldRest, keys); ok {
-			out = append(out, e)
-		}
+		out = append(out, extraction(fieldRest, keys))
 	}
 	return out
 }
@@ -332,52 +329,24 @@ func (s *partSchema) inJSON(keys []string, paths func(name string) []string) []f
 // segment has met too many fields to make a column of each.
 const fieldRest = "@rest"
 
-// extraction is a path into the JSON text of a column. JSON pointers are used
-// because they need no quoting and take a number for either an index or a key.
-func extraction(path string, rest []string) (fieldExpr, bool) {
-	pointers := jsonPointers(rest)
-	if pointers == nil {
-		return fieldExpr{}, false
-	}
+// extraction is a path into the JSON text of a column.
+func extraction(path string, rest []string) fieldExpr {
+	w := literal(ways(rest).String())
 	return fieldExpr{typ: plan.Text, cols: []string{path}, sql: func(col func(string) string) string {
 		c := col(path)
-		var x string
-		if len(pointers) == 1 {
-			x = "json_extract_string(" + c + ", " + literal(pointers[0]) + ")"
-		} else {
-			quoted := make([]string, len(pointers))
-			for i, p := range pointers {
-				quoted[i] = literal(p)
-			}
-			x = "list_aggregate(json_extract_string(" + c + ", [" + strings.Join(quoted, ", ") + "]), 'any_value')"
-		}
 		// Other records may hold plain text in the same field: the test by its
 		// first letter spares these the slow road of TRY.
-		return "CASE WHEN starts_with(" + c + ", '{') OR starts_with(" + c + ", '[') THEN TRY(" + x + ") END"
-	}}, true
+		return "CASE WHEN starts_with(" + c + ", '{') OR starts_with(" + c + ", '[') THEN " + plan.MemberFunction + "(TRY_CAST(" + c + " AS JSON), " + w + ") END"
+	}}
 }
 
 // maxJoined is the most keys below a JSON column for which every way to take
 // neighbours as one key with dots is tried; beyond it only some are.
 const maxJoined = 4
 
-// jsonPointers lists the JSON pointers (RFC 6901) that keys may mean, the
-// plainest first; nil when they cannot be written.
-func jsonPointers(keys []string) []string {
-	for _, k := range keys {
-		if strings.IndexByte(k, 0) >= 0 {
-			return nil // an SQL text cannot hold it
-		}
-	}
-	pointer := func(keys []string) string {
-		var b strings.Builder
-		for _, k := range keys {
-			b.WriteByte('/')
-			b.WriteString(pointerEscape.Replace(k))
-		}
-		return b.String()
-	}
-	out := []string{pointer(keys)}
+// ways lists the ways that keys may mean, the plainest first.
+func ways(keys []string) plan.Ways {
+	out := plan.OneWay(keys...)
 	n := len(keys)
 	switch {
 	case n == 1:
@@ -391,62 +360,18 @@ func jsonPointers(keys []string) []string {
 					parts = append(parts, keys[i])
 				}
 			}
-			out = append(out, pointer(parts))
+			out = append(out, plan.OneWay(parts...)...)
 		}
 	default:
 		for i := range n - 1 { // the first i apart, the others one key
-			out = append(out, pointer(append(slices.Clone(keys[:i]), strings.Join(keys[i:], "."))))
+			out = append(out, plan.OneWay(append(slices.Clone(keys[:i]), strings.Join(keys[i:], "."))...)...)
 		}
 	}
 	return out
 }
 
-var pointerEscape = strings.NewReplacer("~", "~0", "/", "~1")
-
-// members makes the JSON text of an object of the columns of its members.
-func (s *partSchema) members(path string) fieldExpr {
-	if s.sorted == nil {
-		s.sorted = make([]string, 0, len(s.types))
-		for p := range s.types {
-			if !strings.HasPrefix(p, "@") {
-				s.sorted = append(s.sorted, p)
-			}
-		}
-		slices.Sort(s.sorted)
-	}
-	prefix := path + "."
-	from, _ := slices.BinarySearch(s.sorted, prefix)
-	to := from
-	for to < len(s.sorted) && strings.HasPrefix(s.sorted[to], prefix) {
-		to++
-	}
-	if from == to {
-		return fieldExpr{typ: plan.Null}
-	}
-	root := &member{}
-	var cols []string
-	mixed := false
-	for _, p := range s.sorted[from:to] {
-		cols = append(cols, p)
-		mixed = mixed || s.quotes[p] == MixedQuotes || s.quotes[p] == QuotesUnknown && s.types[p] != plan.JSON
-		root.put(trailward.SplitPath(p[len(prefix):]), p, s.types[p], s.quotes[p])
-	}
-	return fieldExpr{typ: plan.JSON, cols: cols, record: mixed, sql: func(col func(string) string) string {
-		text, present := root.json(col)
-		text = "CAST(json_merge_patch('{}', " + text + ") AS VARCHAR)"
-		if mixed {
-			// The record is read once; r is null where it is no JSON.
-			text = "list_transform(list_transform([" + col(recordText) + "], lambda m: CASE WHEN json_valid(m) THEN m END), lambda r: " + text + ")[1]"
-		}
-		return "CASE WHEN " + present + " THEN " + text + " END"
-	}}
-}
-
-// recordText is the column, for a render function, that is the record. No path
+// logText is the column, for a render function, that is the field @log. No path
 // holds a NUL at its beginning that way: it would be escaped.
-const recordText = "\x00record"
-
-// logText is likewise the field @log.
 const logText = "\x00log"
 
 // foldedPrefix finds how an object's path is written in this part.
@@ -464,87 +389,6 @@ func (s *partSchema) foldedPrefix(path string) (string, bool) {
 	return "", false
 }
 
-// member is a node of an object that is made again.
-type member struct {
-	path   string // its column, if it has one
-	typ    plan.Type
-	quotes Quotes
-	keys   []string
-	below  map[string]*member
-}
-
-func (m *member) put(keys []string, path string, typ plan.Type, quotes Quotes) {
-	if len(keys) == 0 {
-		m.path, m.typ, m.quotes = path, typ, quotes
-		return
-	}
-	if m.below == nil {
-		m.below = map[string]*member{}
-	}
-	next := m.below[keys[0]]
-	if next == nil {
-		next = &member{}
-		m.below[keys[0]] = next
-		m.keys = append(m.keys, keys[0])
-	}
-	next.put(keys[1:], path, typ, quotes)
-}
-
-// json gives SQL for the value, null when it is missing, and for whether it is
-// there. json_merge_patch drops the nulls at the end.
-func (m *member) json(col func(string) string) (value, present string) {
-	var values, tests []string
-	if m.path != "" {
-		c := col(m.path)
-		text := "to_json(" + cast(c, plan.Text) + ")"
-		bare := "coalesce(TRY_CAST(" + cast(c, plan.Text) + " AS JSON), " + text + ")" // a number, true, false, an array, an object
-		v := bare
-		switch pointer := jsonPointers(trailward.SplitPath(m.path)); {
-		case m.quotes == Quoted && m.typ == plan.JSON:
-			v = "CASE WHEN (starts_with(" + c + ", '{') OR starts_with(" + c + ", '[')) AND json_valid(" + c + ") THEN CAST(" + c + " AS JSON) ELSE " + text + " END"
-		case m.quotes == Quoted:
-			v = text
-		case m.typ == plan.JSON && m.quotes != MixedQuotes || m.quotes == Unquoted || pointer == nil:
-		default:
-			unsaid := text
-			if m.quotes == QuotesUnknown {
-				unsaid = "to_json(" + c + ")"
-			}
-			v = "CASE coalesce(json_type(r, " + literal(pointer[0]) + "), '') WHEN '' THEN " + unsaid + " WHEN 'VARCHAR' THEN " + text + " ELSE " + bare + " END"
-		}
-		values, tests = append(values, v), append(tests, c+" IS NOT NULL")
-	}
-	if len(m.keys) > 0 {
-		var args, any []string
-		for _, k := range m.keys {
-			if strings.IndexByte(k, 0) >= 0 {
-				continue // an SQL text cannot hold it
-			}
-			v, p := m.below[k].json(col)
-			args = append(args, literal(k), v)
-			any = append(any, p)
-		}
-		if len(args) > 0 {
-			test := strings.Join(any, " OR ")
-			object := "json_object(" + strings.Join(args, ", ") + ")"
-			if len(m.keys) == 1 && m.keys[0] == "0" {
-				// An array of one string, which is taken apart into its element. An
-				// object whose one key is 0 looks the same here; it is rarer by far.
-				object = "json_array(" + args[1] + ")"
-			}
-			values = append(values, "CASE WHEN "+test+" THEN "+object+" END")
-			tests = append(tests, test)
-		}
-	}
-	switch len(values) {
-	case 0:
-		return "CAST(NULL AS JSON)", "false"
-	case 1:
-		return values[0], "(" + tests[0] + ")"
-	}
-	return "coalesce(" + strings.Join(values, ", ") + ")", "(" + strings.Join(tests, " OR ") + ")"
-}
-
 // coalesce joins several places of one field.
 func coalesce(found []fieldExpr) fieldExpr {
 	switch len(found) {
@@ -556,18 +400,23 @@ func coalesce(found []fieldExpr) fieldExpr {
 	out := fieldExpr{typ: found[0].typ, plain: true}
 	for _, e := range found {
 		out.plain = out.plain && e.plain
-		out.record = out.record || e.record
 		out.log = out.log || e.log
 		out.cols = append(out.cols, e.cols...)
 		out.typ = commonType(out.typ, e.typ)
 	}
 	typ := out.typ
-	out.sql = func(col func(string) string) string {
-		parts := make([]string, len(found))
-		for i, e := range found {
-			parts[i] = cast(e.sql(col), typ)
+	first := func(found []fieldExpr) func(col func(string) string) string {
+		return func(col func(string) string) string {
+			parts := make([]string, len(found))
+			for i, e := range found {
+				parts[i] = cast(e.sql(col), typ)
+			}
+			return "coalesce(" + strings.Join(parts, ", ") + ")"
 		}
-		return "coalesce(" + strings.Join(parts, ", ") + ")"
+	}
+	out.sql = first(found)
+	if last := found[len(found)-1]; last.object != nil {
+		out.object, out.value, out.plainBut = last.object, first(found[:len(found)-1]), !slices.ContainsFunc(found[:len(found)-1], func(e fieldExpr) bool { return !e.plain })
 	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"trailward/match"
 	"trailward/query/plan"
 )
 
@@ -71,15 +72,19 @@ func newRows(ctx context.Context, cancel context.CancelFunc, s *scan, in valueRo
 	r := &rows{ctx: ctx, cancel: cancel, scan: s, in: in, out: out, start: start, close: closeFn}
 	for _, c := range out {
 		r.cols = append(r.cols, shown(c))
-		r.fill = r.fill || c.Type == plan.Message
+		r.fill = r.fill || c.Type == plan.Message || c.Type == plan.Later
 	}
 	return r
 }
 
-// shown is the type that a reader sees: messages and pointers are text to him.
+// shown is the type that a reader sees: messages and pointers are text to him,
+// and what comes later is JSON.
 func shown(c Column) Column {
-	if c.Type == plan.Message || c.Type == plan.Pointer {
+	switch c.Type {
+	case plan.Message, plan.Pointer:
 		c.Type = plan.Text
+	case plan.Later:
+		c.Type = plan.JSON
 	}
 	return c
 }
@@ -133,6 +138,13 @@ func (r *rows) refill() bool {
 					return false
 				}
 				values[i] = FormatPointer(p.ID(), record)
+			case c.Type == plan.Later:
+				v, err := r.scan.readLater(values[i])
+				if err != nil {
+					r.last, r.fail = true, err
+					return false
+				}
+				values[i] = v
 			case c.Type == plan.JSON:
 				values[i] = structured(values[i])
 			}
@@ -142,12 +154,15 @@ func (r *rows) refill() bool {
 	return len(r.buf) > 0 && r.fillMessages()
 }
 
-// structured marks text that is a JSON array or object as such. A column of
-// JSON holds the bare value in records where the field is neither.
+// structured marks text that is a JSON array or object as such, and shows it
+// without white space outside of its strings. A column of JSON holds the bare value in records where the field is neither.
 func structured(v any) any {
+	if raw, ok := v.(json.RawMessage); ok {
+		return json.RawMessage(match.AppendCompact(nil, raw))
+	}
 	s, ok := v.(string)
 	if ok && s != "" && (s[0] == '{' || s[0] == '[') && json.Valid([]byte(s)) {
-		return json.RawMessage(s)
+		return json.RawMessage(match.AppendCompact(nil, []byte(s)))
 	}
 	return v
 }
@@ -180,6 +195,7 @@ var errLarge = errors.New("messages are too large together")
 type pointer struct {
 	number, record int64
 	row, col       int
+	object         *object // that is wanted of it; nil: the message
 }
 
 // point takes a record pointer apart.
@@ -199,20 +215,23 @@ func (r *rows) putMessages(rows [][]any, bounded bool) error {
 	var wait []pointer
 	for i, row := range rows {
 		for j, c := range r.out {
-			if c.Type != plan.Message || row[j] == nil {
+			at, object := row[j], (*object)(nil)
+			if cut, ok := at.(cut); ok {
+				at, object = cut.at, cut.object
+			} else if c.Type != plan.Message || at == nil {
 				continue
 			}
-			if _, _, err := r.point(row[j]); err != nil {
+			if _, _, err := r.point(at); err != nil {
 				return err
 			}
-			n := row[j].(int64)
-			wait = append(wait, pointer{n >> pointerShift, n & (1<<pointerShift - 1), i, j})
+			n := at.(int64)
+			wait = append(wait, pointer{n >> pointerShift, n & (1<<pointerShift - 1), i, j, object})
 		}
 	}
 	slices.SortFunc(wait, func(a, b pointer) int {
 		return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.record, b.record))
 	})
-	texts := make([]string, len(wait))
+	values := make([]any, len(wait))
 	var bytes int
 	var records []int64
 	for from := 0; from < len(wait); {
@@ -229,12 +248,25 @@ func (r *rows) putMessages(rows [][]any, bounded bool) error {
 		}
 		at := from
 		err = readRows(r.ctx, p, records, func(_ int, message []byte) error {
-			if bytes += len(message); bounded && bytes > messageBytes {
-				return errLarge
-			}
-			text := string(message)
+			sure := false
 			for record := wait[at].record; at < to && wait[at].record == record; at++ {
-				texts[at] = text
+				text := ""
+				if o := wait[at].object; o != nil {
+					if sure = sure || json.Valid(message); !sure {
+						continue
+					}
+					var ok bool
+					if text, ok = o.text(message, true); !ok {
+						continue
+					}
+					values[at] = structured(text)
+				} else {
+					text = string(message)
+					values[at] = text
+				}
+				if bytes += len(text); bounded && bytes > messageBytes {
+					return errLarge
+				}
 			}
 			return nil
 		})
@@ -249,7 +281,7 @@ func (r *rows) putMessages(rows [][]any, bounded bool) error {
 		from = to
 	}
 	for i, w := range wait {
-		rows[w.row][w.col] = texts[i]
+		rows[w.row][w.col] = values[i]
 	}
 	return nil
 }

@@ -56,9 +56,13 @@ type scan struct {
 	// explained, if set, says that the statement will not be run.
 	explained *Explanation
 	held      []plan.FieldRef // what records are searched for, by number
+	objects   []*object       // that are cut out of records, by number
 	// guards, if set, are the fields of plan.Held of which one is true for a record
 	// when a condition is to see it as a whole.
 	guards []plan.FieldRef
+	// looked are the fields of which the query needs the values before the rows to
+	// be shown are chosen; nil means any.
+	looked map[string]bool
 	folded sync.Map        // of what was searched for in any case: foldedKey → *foldedRows
 	noted  map[string]bool // fields that no record has, and of which that was said or not
 	said   map[string]bool // texts that parts were asked for that records have in them
@@ -137,7 +141,7 @@ func (s *scan) relation(ctx context.Context, kinds []trailward.Kind, fields []pl
 	if err != nil {
 		return plan.Relation{}, err
 	}
-	rel, groups, wanted, types := n.rel, n.groups, n.wanted, n.types
+	rel, groups := n.rel, n.groups
 	if err := s.openParts(ctx, groups); err != nil {
 		return rel, err
 	}
@@ -146,7 +150,7 @@ func (s *scan) relation(ctx context.Context, kinds []trailward.Kind, fields []pl
 	}
 	var selects []string
 	for _, g := range groups {
-		list, err := s.selectFound(g, wanted, types)
+		list, err := s.selectFound(g, n)
 		if err != nil {
 			return rel, err
 		}
@@ -154,21 +158,24 @@ func (s *scan) relation(ctx context.Context, kinds []trailward.Kind, fields []pl
 		if len(g.parts) == 0 {
 			continue
 		}
-		if list, err = s.selects(ctx, g, wanted, types); err != nil {
+		if list, err = s.selects(ctx, g, n); err != nil {
 			return rel, err
 		}
 		if s.count == countAll {
-			list = s.countGroup(g, list, len(wanted))
+			list = s.countGroup(g, list, n.columns())
 		}
 		selects = append(selects, list...)
 	}
 	if s.count == countConditions && len(selects) > 0 {
-		selects = []string{countedSelect(unionAll(selects), len(wanted), false)}
+		selects = []string{countedSelect(unionAll(selects), n.columns(), false)}
 	}
 	if len(selects) == 0 {
-		cols := make([]string, len(wanted))
-		for i, t := range types {
+		cols := make([]string, len(n.wanted))
+		for i, t := range n.types {
 			cols[i] = cast("NULL", t) + " AS c" + itoa(i)
+		}
+		for _, i := range n.later {
+			cols = append(cols, cast("NULL", plan.Text)+" AS "+laterColumn(i))
 		}
 		if len(cols) == 0 {
 			cols = []string{"1 AS none"}
@@ -185,7 +192,24 @@ type narrowed struct {
 	groups []*partGroup
 	wanted []plan.FieldRef
 	types  []plan.Type // of these
+	// later are those that have later text: what is cut out of records somewhere.
+	later []int
 }
+
+// columns are the relation's.
+func (n *narrowed) columns() []string {
+	var out []string
+	for i := range n.wanted {
+		out = append(out, "c"+itoa(i))
+	}
+	for _, i := range n.later {
+		out = append(out, laterColumn(i))
+	}
+	return out
+}
+
+// laterColumn is the column of a field's later text.
+func laterColumn(i int) string { return "later" + itoa(i) }
 
 // narrow settles the types of the fields and leaves out the parts, and of
 // others the rows, that cannot matter. What it did for the direct way is not
@@ -216,6 +240,13 @@ func (s *scan) narrow(ctx context.Context, kinds []trailward.Kind, fields []plan
 		}
 		c := n.rel.Columns[f.Key()]
 		c.Type = n.types[i]
+		if slices.ContainsFunc(n.groups, func(g *partGroup) bool { return g.exprs[i].object != nil }) {
+			n.later = append(n.later, i)
+			c.Later = laterColumn(i)
+			if s.looked == nil || s.looked[f.Key()] {
+				s.guards = nil // other records are looked at, too
+			}
+		}
 		n.rel.Columns[f.Key()] = c
 	}
 	if !s.schemas.fold {
@@ -450,9 +481,9 @@ func (s *scan) scanned(i int, cols map[string]bool, bytes func(path string) int6
 
 // selects writes the SELECTs that read one group: one, or one for each file
 // where columns are found by place.
-func (s *scan) selects(ctx context.Context, g *partGroup, wanted []plan.FieldRef, types []plan.Type) ([]string, error) {
+func (s *scan) selects(ctx context.Context, g *partGroup, nr *narrowed) ([]string, error) {
 	if !g.schema.odd {
-		return []string{s.selectFrom(g, g.files, wanted, types, "", "t."+quote(groupColumn), g.schema.named)}, nil
+		return []string{s.selectFrom(g, g.files, nr, "", "t."+quote(groupColumn), g.schema.named)}, nil
 	}
 	var out []string
 	for _, f := range g.files {
@@ -469,7 +500,7 @@ func (s *scan) selects(ctx context.Context, g *partGroup, wanted []plan.FieldRef
 			}
 		}
 		var missing string
-		sql := s.selectFrom(g, []openFile{f}, wanted, types, "("+strings.Join(names, ", ")+")", "t."+names[len(names)-1], func(path string) string {
+		sql := s.selectFrom(g, []openFile{f}, nr, "("+strings.Join(names, ", ")+")", "t."+names[len(names)-1], func(path string) string {
 			at := place[g.schema.names[path]]
 			if at == "" {
 				missing = path
@@ -511,7 +542,7 @@ func (s *scan) physicalOrder(ctx context.Context, f openFile) ([]string, error) 
 // selectFrom writes one SELECT over the given files. names is an alias list for
 // all columns, or empty; group is the column that has a record's log group, if
 // there are several in one file; col writes a column.
-func (s *scan) selectFrom(g *partGroup, files []openFile, wanted []plan.FieldRef, types []plan.Type, names, group string, col func(string) string) string {
+func (s *scan) selectFrom(g *partGroup, files []openFile, nr *narrowed, names, group string, col func(string) string) string {
 	base := len(s.numbered)
 	src := rowSource{row: "t.file_row_number", col: col}
 	var from strings.Builder
@@ -530,11 +561,16 @@ func (s *scan) selectFrom(g *partGroup, files []openFile, wanted []plan.FieldRef
 		from.WriteString(literal(s.session.Path(f.slot)))
 	}
 	src.from = "read_parquet([" + from.String() + "]) AS t" + names
+	src.record = "t." + quote(recordColumn)
 	src.number = "(" + itoa(base) + " + CAST(t.file_index AS BIGINT))"
 	src.kind = src.perFile(func(p Part) string { return string(p.Kind()) })
 	src.log = s.fileLog(&src, group)
 	src.message = duck.MessageFunction + "(" + src.number + ", " + src.row + ")"
-	return s.selectOver(g, src, wanted, types)
+	if slices.ContainsFunc(g.exprs, func(e fieldExpr) bool { return e.object != nil }) {
+		// One column, so that a record is put together once for all of its objects.
+		src.from = "(SELECT t.*, t.file_row_number, t.file_index, " + src.message + " AS " + quote(recordColumn) + " FROM " + src.from + ") AS t"
+	}
+	return s.selectOver(g, src, nr)
 }
 
 // rowSource is where the rows of one SELECT come from, in SQL.
@@ -543,25 +579,37 @@ type rowSource struct {
 	number  string                   // the part's number in pointers
 	row     string                   // the row's number in the part
 	message string                   // the record
+	record  string                   // the same, for objects
 	files   [][]Part                 // the parts of each file
 	log     string                   // @log
 	kind    string                   // @kind
 	col     func(path string) string // a column
+	// object, if set, is the text of the object of a wanted field; else the record
+	// is asked.
+	object func(j int) string
 }
 
-func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, types []plan.Type) string {
-	col := func(path string) string {
-		switch path {
-		case recordText:
-			return src.message
-		case logText:
-			return src.log
+func (s *scan) selectOver(g *partGroup, src rowSource, nr *narrowed) string {
+	cols := make([]string, 0, len(nr.wanted)+len(nr.later)+1)
+	pointer := "(" + src.number + " << " + itoa(pointerShift) + ") + " + src.row
+	column, log := src.col, src.log
+	src.col = func(path string) string {
+		if path == logText {
+			return log
 		}
-		return src.col(path)
+		return column(path)
 	}
-	cols := make([]string, 0, len(wanted)+1)
-	for j, f := range wanted {
+	for j, f := range nr.wanted {
 		e := g.exprs[j]
+		col := func(path string) string {
+			switch {
+			case path != recordObject:
+				return src.col(path)
+			case src.object != nil:
+				return src.object(j)
+			}
+			return e.object.sql(src.record, src.col)
+		}
 		var sql string
 		text, fold, holds := f.Holds()
 		switch name := systemName(f); {
@@ -572,12 +620,12 @@ func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, t
 		case holds:
 			sql = "contains(" + src.message + ", " + textLiteral(text) + ")"
 		case name == fieldPtr:
-			sql = "(" + src.number + " << " + itoa(pointerShift) + ") + " + src.row
+			sql = pointer
 		case name == fieldMessage:
 			sql = src.message
 			if len(e.cols) > 0 && src.message != "t.m" {
 				// What is not text in the encoding of SQL has no value there.
-				sql = "coalesce(" + col(fieldMessage) + ", " + sql + ")"
+				sql = "coalesce(" + src.col(fieldMessage) + ", " + sql + ")"
 			}
 			if len(s.guards) > 0 && g.searches {
 				// The others are not looked at, and shall not be put together for it.
@@ -596,7 +644,25 @@ func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, t
 		default:
 			sql = e.sql(col)
 		}
-		cols = append(cols, cast(sql, types[j])+" AS c"+itoa(j))
+		cols = append(cols, cast(sql, nr.types[j])+" AS c"+itoa(j))
+	}
+	for _, j := range nr.later {
+		e, sql := g.exprs[j], "NULL"
+		switch {
+		case e.typ == plan.Null:
+		case e.object == nil || src.object != nil:
+			sql = s.laterSQL(nil, cast(e.sql(func(path string) string {
+				if path == recordObject {
+					return src.object(j)
+				}
+				return src.col(path)
+			}), plan.Text), "")
+		case e.value == nil:
+			sql = s.laterSQL(e.object, "", "("+pointer+")")
+		default:
+			sql = s.laterSQL(e.object, cast(e.value(src.col), plan.Text), "("+pointer+")")
+		}
+		cols = append(cols, cast(sql, plan.Text)+" AS "+laterColumn(j))
 	}
 	if len(cols) == 0 {
 		cols = append(cols, "1 AS none")
@@ -605,10 +671,10 @@ func (s *scan) selectOver(g *partGroup, src rowSource, wanted []plan.FieldRef, t
 	if g.filter {
 		var conds []string
 		if !s.from.IsZero() {
-			conds = append(conds, col(fieldTime)+" >= "+timestamp(s.from))
+			conds = append(conds, src.col(fieldTime)+" >= "+timestamp(s.from))
 		}
 		if !s.to.IsZero() {
-			conds = append(conds, col(fieldTime)+" <= "+timestamp(s.to))
+			conds = append(conds, src.col(fieldTime)+" <= "+timestamp(s.to))
 		}
 		sql += " WHERE " + strings.Join(conds, " AND ")
 	}
@@ -690,15 +756,12 @@ func union(list []segment.Rows) segment.Rows {
 	return all
 }
 
-// onlyHolding says which rows of a part can be asked for as a whole; nil means
-// any.
+// onlyHolding gives a function that says which rows of a part can be asked for as
+// a whole; a nil set means any.
 func (s *scan) onlyHolding() func(Part) (segment.Rows, error) {
-	if len(s.guards) == 0 {
-		return nil
-	}
 	return func(p Part) (segment.Rows, error) {
 		f, ok := p.(store.Searcher)
-		if !ok {
+		if !ok || len(s.guards) == 0 {
 			return nil, nil
 		}
 		var list []segment.Rows

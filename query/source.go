@@ -83,17 +83,4 @@ type Field struct {
 	// fraction. Type is Text.
 	Stamp  bool
 	Digits int
-	Quotes Quotes // of the values that are no JSON text
 }
-
-// Quotes says whether the values of a column are strings in the JSON of their
-// records: "12" and 12 are the same in a column.
-type Quotes uint8
-
-// QuotesUnknown is of columns that are no part of JSON, or all of JSON text.
-const (
-	QuotesUnknown Quotes = iota
-	Quoted
-	Unquoted
-	MixedQuotes // some of them
-)

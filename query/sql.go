@@ -45,6 +45,7 @@ func (e *Engine) sql(req Request, start time.Time, explain bool) (task, error) {
 				Fields:      func(kind trailward.Kind) []string { return fieldPaths(parts, known, kind) },
 				Now:         req.Now,
 				Matched:     matched,
+				Holds:       !e.whole,
 			})
 			if err != nil {
 				return nil, err
@@ -66,6 +67,7 @@ func (e *Engine) sql(req Request, start time.Time, explain bool) (task, error) {
 		},
 		statement: func(ctx context.Context, s *scan) (string, []Column, error) {
 			scans := q.Scans()
+			s.guards = q.Guards()
 			sql, err := q.SQL(func(i int, fields []plan.FieldRef) (plan.Relation, error) {
 				var kinds []trailward.Kind
 				if k := scans[i].Kind; k != "" {

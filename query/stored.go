@@ -118,23 +118,10 @@ func fieldsOf(list []segment.Field) []Field {
 	out := make([]Field, 0, len(list))
 	for _, f := range list {
 		if t, ok := fieldType(f.Type); ok && !f.Internal() {
-			out = append(out, Field{Path: f.Path, Column: f.Column, Type: t, Stamp: f.Type == segment.Stamp, Address: f.Type == segment.Addr, UUID: f.Type == segment.UUID, Digits: f.Digits, Quotes: quotes(f.Forms)})
+			out = append(out, Field{Path: f.Path, Column: f.Column, Type: t, Stamp: f.Type == segment.Stamp, Address: f.Type == segment.Addr, UUID: f.Type == segment.UUID, Digits: f.Digits})
 		}
 	}
 	return out
-}
-
-// quotes says whether a column's values are JSON strings in the records.
-func quotes(f segment.Forms) Quotes {
-	switch f {
-	case segment.InQuotes:
-		return Quoted
-	case segment.WithoutQuotes:
-		return Unquoted
-	case segment.InQuotes | segment.WithoutQuotes:
-		return MixedQuotes
-	}
-	return QuotesUnknown
 }
 
 // fieldType is a column's type as a query sees it; the store's own columns,

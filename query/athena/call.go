@@ -67,6 +67,14 @@ func (r *rewriter) call(n node, s *scope, loc int) (operand, error) {
 			return operand{}, c.fault("it is no aggregate: it takes no DISTINCT, FILTER or ORDER BY")
 		}
 	}
+	if f.agg {
+		if err := r.misplaced(name, false, loc); err != nil {
+			return operand{}, err
+		}
+		inside := r.inside
+		r.inside = name
+		defer func() { r.inside = inside }()
+	}
 	c.args = make([]operand, len(c.raw))
 	for i, a := range c.raw {
 		if str(a, "alias") != "" {
@@ -197,10 +205,21 @@ func (r *rewriter) arithmetic(n node, name string, s *scope, loc int) (operand, 
 			t = commonType(args)
 		}
 	} else if op.number {
+		texts, numbers := 0, 0
 		for _, a := range args {
-			if a.typ.kind == kText && len(args) == 2 && (args[0].typ.numeric() || args[1].typ.numeric()) {
-				return operand{}, false, r.src.fault(loc, "the operands of "+name+" are text and a number", "write CAST(… AS bigint) or CAST(… AS double) around the text")
+			switch {
+			case a.typ.kind == kText:
+				texts++
+			case a.typ.numeric():
+				numbers++
 			}
+		}
+		if texts > 0 && texts+numbers == len(args) {
+			what := "the operands of " + name + " are text and a number"
+			if numbers == 0 {
+				what = name + " of text"
+			}
+			return operand{}, false, r.src.fault(loc, what, "write CAST(… AS bigint) or CAST(… AS double) around the text")
 		}
 		t = numberType(args)
 		anyTime := slices.ContainsFunc(args, func(o operand) bool {
@@ -234,6 +253,9 @@ func (r *rewriter) arithmetic(n node, name string, s *scope, loc int) (operand, 
 		}
 	}
 	n["children"] = nodesOf(args)
+	if (name == "~~" || name == "!~~") && len(args) == 2 {
+		n = r.heldLike(n, s)
+	}
 	out := operand{node: n, typ: t}
 	if t.kind == kDate {
 		out.node = castNode(n, "DATE", false) // DuckDB makes a timestamp of DATE + INTERVAL

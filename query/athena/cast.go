@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"trailward/query/plan"
 )
 
 var spacedOffset = regexp.MustCompile(` +([+-][0-9]{1,2}(:?[0-9]{2})?)$`)
@@ -40,6 +42,9 @@ func (r *rewriter) cast(n node, s *scope, loc int) (operand, error) {
 	}
 	switch id {
 	case "LIST", "MAP", "STRUCT":
+		if op, ok := castElements(child, target); ok {
+			return op, nil
+		}
 		if child.typ.kind == kJSON || child.typ.kind == kText || child.typ.kind == kStrict {
 			child = strictJSON(child)
 		}
@@ -51,7 +56,7 @@ func (r *rewriter) cast(n node, s *scope, loc int) (operand, error) {
 		return operand{node: n, typ: t}, nil
 	case "DECIMAL":
 		if child.typ.kind == kStrict {
-			child = operand{node: callNode("json_extract_string", child.node, textNode("$")), typ: tText}
+			child = operand{node: callNode(plan.MemberFunction, child.node, textNode(wholeValue)), typ: tText}
 		}
 		n["child"], n["query_location"] = child.node, noLocation
 		return operand{node: n, typ: castType(target)}, nil
@@ -66,19 +71,37 @@ func (r *rewriter) cast(n node, s *scope, loc int) (operand, error) {
 	return operand{}, r.fault(loc, "a cast to %s is not supported", strings.ToLower(id))
 }
 
+// castElements is a cast of JSON to an array of text or of JSON, whose elements
+// are what stands in the text.
+func castElements(child operand, target node) (operand, bool) {
+	elem := obj(obj(target, "type_info"), "child_type")
+	if str(target, "id") != "LIST" || child.typ.kind != kStrict {
+		return operand{}, false
+	}
+	switch castType(elem).kind {
+	case kText:
+		return operand{node: callNode(plan.ElementsFunction, child.node), typ: listOf(tText)}, true
+	case kStrict:
+		n := castNode(callNode(plan.ElementValuesFunction, child.node), "", false)
+		n["cast_type"] = target
+		return operand{node: n, typ: castType(target)}, true
+	}
+	return operand{}, false
+}
+
 // castTo casts to a type that needs no parameters. Text that DuckDB would take
 // and Trino does not is put into quotes, which DuckDB does not take: a function
 // that fails would keep DuckDB from moving the cast, and from trying it.
 func (r *rewriter) castTo(child operand, id string, try bool) (operand, error) {
 	t := castType(node{"id": id})
 	if child.typ.kind == kStrict && id != "VARCHAR" {
-		child = operand{node: callNode("json_extract_string", child.node, textNode("$")), typ: tText}
+		child = operand{node: callNode(plan.MemberFunction, child.node, textNode(wholeValue)), typ: tText}
 	}
 	switch id {
 	case "VARCHAR":
 		switch {
 		case child.typ.kind == kStrict: // the string itself, without quotes
-			return operand{node: callNode("json_extract_string", child.node, textNode("$")), typ: tText}, nil
+			return operand{node: callNode(plan.MemberFunction, child.node, textNode(wholeValue)), typ: tText}, nil
 		case child.typ.textual():
 			return operand{node: castNode(child.node, "VARCHAR", try), typ: child.typ}, nil
 		case child.typ.kind == kTime && (child.typ.zoned || !writtenTime(child.node)):

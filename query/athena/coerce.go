@@ -1,6 +1,11 @@
 package athena
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"trailward/query/plan"
+)
 
 // How values of one kind become values of another where Athena's users expect
 // it, without a cast being written.
@@ -36,13 +41,7 @@ func (r *rewriter) asList(op operand, loc int) (operand, error) {
 	case kJSON, kStrict:
 		// JSON's array becomes a list of text: strings without quotes, objects
 		// and arrays as JSON. That is kJSON again.
-		n := op.node
-		if op.typ.kind == kJSON {
-			n = jsonCastNode(n, true)
-		}
-		c := castNode(n, "", true)
-		c["cast_type"] = listType("VARCHAR")
-		return operand{node: c, typ: listOf(typ{kind: kJSON, keys: op.typ.keys})}, nil
+		return operand{node: callNode(plan.ElementsFunction, strictJSON(op).node), typ: listOf(typ{kind: kJSON, keys: op.typ.keys})}, nil
 	}
 	return op, r.fault(loc, "an array was expected")
 }
@@ -70,6 +69,54 @@ func coerce(a, b operand) (operand, operand) {
 		}
 	}
 	return a, b
+}
+
+// comparable refuses what Athena refuses and what is no doubt a slip: text, or a
+// time, compared with a number. Fields of which only the records know the type,
+// text that is written out, and the partition columns are no text in that sense.
+func (r *rewriter) comparable(a, b operand, loc int) error {
+	if !b.typ.numeric() {
+		a, b = b, a
+	}
+	if !b.typ.numeric() || isLiteral(a.node) {
+		return nil
+	}
+	what := ""
+	switch a.typ.kind {
+	case kText:
+		what = "text"
+		if r.isPartition(a.node) {
+			return nil
+		}
+	case kTime, kDate:
+		what = "a time"
+	default:
+		return nil
+	}
+	at := firstPlace(b.node)
+	if at < 0 {
+		at = loc
+	}
+	hint := "write CAST(… AS bigint) around the text, or quotes around the number"
+	if a.typ.kind != kText {
+		hint = "write timestamp '2024-05-31 10:00:00', or from_unixtime(1717149600)"
+	}
+	if str(b.node, "function_name") == "-" && len(nodes(b.node, "children")) == 2 {
+		hint = "a day goes into quotes: '2024-05-31'"
+	}
+	return r.src.fault(at, what+" is compared with a number", hint)
+}
+
+// isPartition says whether a node is a column that is made of the event time.
+func (r *rewriter) isPartition(n node) bool {
+	names := strs(n, "column_names")
+	if len(names) != 2 {
+		return false
+	}
+	return slices.ContainsFunc(r.scans, func(s *scan) bool {
+		c := s.used[names[1]]
+		return s.alias == names[0] && c != nil && c.calc != nil
+	})
 }
 
 // isDay says whether an operand is the date that textAs made of '2021/07/01'.

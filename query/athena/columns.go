@@ -23,6 +23,10 @@ type column struct {
 	// found says that the column is a field that records have but no
 	// documentation names: its type is what the scan says.
 	found bool
+	// holds says that it is a field of plan.Held.
+	holds bool
+	// later, if not empty, is the relation's column of later text that it is.
+	later string
 }
 
 // calc is a column that is computed of the event time, as the partition

@@ -16,6 +16,7 @@ import (
 
 	"trailward"
 	"trailward/query/plan"
+	"trailward/query/plan/plantest"
 )
 
 // engine is a DuckDB instance as the program would have it.
@@ -33,12 +34,15 @@ var engine = sync.OnceValues(func() (*sql.DB, error) {
 	return db, nil
 })
 
+var register sync.Once
+
 func duck(t testing.TB) *sql.DB {
 	t.Helper()
 	db, err := engine()
 	if err != nil {
 		t.Fatal(err)
 	}
+	register.Do(func() { plantest.Register(t, db) })
 	return db
 }
 

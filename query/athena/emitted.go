@@ -3,6 +3,8 @@ package athena
 import (
 	"slices"
 	"strings"
+
+	"trailward/query/plan"
 )
 
 // emitted are the functions that the text we run may call: DuckDB's names, each
@@ -22,7 +24,8 @@ var emitted = strings.Fields(`
 	regexp_extract regexp_extract_all regexp_full_match regexp_matches regexp_replace replace reverse round row row_number rpad rtrim
 	second sha1 sha256 sign sin skewness sqrt starts_with stddev_pop stddev_samp strftime string_agg string_split string_split_regex
 	strpos strptime struct_extract struct_pack substr suffix sum tan timezone to_base to_base64 to_days to_hours to_json to_minutes to_months to_quarters to_seconds
-	to_milliseconds to_weeks to_years translate trim trunc unhex unicode unnest upper url_decode url_encode uuid var_pop var_samp week xor year`)
+	to_milliseconds to_weeks to_years translate trim trunc unhex unicode unnest upper url_decode url_encode uuid var_pop var_samp week xor year` +
+	" " + plan.MemberFunction + " " + plan.ScalarFunction + " " + plan.ValueFunction + " " + plan.ElementsFunction + " " + plan.ElementValuesFunction)
 
 func emittedFunction(name string) string {
 	if slices.Contains(emitted, name) {

@@ -1,9 +1,12 @@
 package athena
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"trailward/query/plan"
 )
 
 // operand is a rewritten expression and what is known of its values.
@@ -56,9 +59,12 @@ func (r *rewriter) expr(n node, s *scope, loc int) (operand, error) {
 		if a, b, err = r.epochs(a, b); err != nil {
 			return operand{}, err
 		}
+		if err := r.comparable(a, b, loc); err != nil {
+			return operand{}, err
+		}
 		a, b = coerce(a, b)
 		n["left"], n["right"] = a.node, b.node
-		return operand{node: n, typ: typ{kind: kBool}}, nil
+		return operand{node: r.heldPosition(n, s), typ: typ{kind: kBool}}, nil
 	case "BETWEEN":
 		return r.between(n, s, loc)
 	case "CONJUNCTION":
@@ -112,11 +118,7 @@ func (r *rewriter) access(op operand, keys []key, loc int) (operand, error) {
 			if last := keys[len(keys)-1]; !last.isInt {
 				label = strings.ToLower(last.name)
 			}
-			n := op.node
-			if op.typ.kind == kJSON {
-				n = jsonCastNode(n, true)
-			}
-			return operand{node: callNode("json_extract_string", n, textNode(path)), typ: typ{kind: kJSON, keys: op.typ.keys}, label: label}, nil
+			return operand{node: callNode(plan.MemberFunction, strictJSON(op).node, textNode(path)), typ: typ{kind: kJSON, keys: op.typ.keys}, label: label}, nil
 		case kList:
 			if !k.isInt {
 				return op, r.fault(loc, "an array has no field %q", k.name)
@@ -131,6 +133,8 @@ func (r *rewriter) access(op operand, keys []key, loc int) (operand, error) {
 		case kRow, kUnknown:
 			if k.isInt {
 				op = operand{node: operatorNode("ARRAY_EXTRACT", op.node, intNode(k.index))}
+			} else if op.typ.nameless {
+				return op, r.src.fault(loc, fmt.Sprintf("the row has no field %q: its fields have no names", k.name), "write [1] for the first, or CAST(… AS row(name type, …))")
 			} else {
 				op = operand{node: operatorNode("STRUCT_EXTRACT", op.node, textNode(k.name)), typ: op.typ.fields[strings.ToLower(k.name)], label: strings.ToLower(k.name)}
 			}
@@ -240,11 +244,12 @@ func (r *rewriter) chained(base node, keys []key, s *scope, loc int) (operand, e
 		}
 		return r.access(op, keys[n:], loc)
 	}
+	at := location(base, loc) // its own is lost when it becomes another node
 	op, err := r.expr(base, s, loc)
 	if err != nil {
 		return operand{}, err
 	}
-	return r.access(op, keys, loc)
+	return r.access(op, keys, at)
 }
 
 // subscript is a[e] with an e that is computed.
@@ -370,6 +375,9 @@ func (r *rewriter) in(n node, s *scope, loc int) (operand, error) {
 		if ops[i].typ.kind == kNull {
 			continue
 		}
+		if err := r.comparable(ops[0], ops[i], loc); err != nil {
+			return operand{}, err
+		}
 		a, b := coerce(ops[0], ops[i])
 		if first.typ.kind == ops[0].typ.kind {
 			first = a
@@ -393,6 +401,11 @@ func (r *rewriter) between(n node, s *scope, loc int) (operand, error) {
 	}
 	if ops[0], ops[1], err = r.epochs(ops[0], ops[1]); err != nil {
 		return operand{}, err
+	}
+	for _, o := range ops[1:] {
+		if err := r.comparable(ops[0], o, loc); err != nil {
+			return operand{}, err
+		}
 	}
 	a, lo := coerce(ops[0], ops[1])
 	_, hi := coerce(ops[0], ops[2])
@@ -454,6 +467,9 @@ func (r *rewriter) window(n node, s *scope, loc int) (operand, error) {
 	w, ok := windowFunctions[name]
 	if !ok {
 		return operand{}, r.src.fault(loc, "\""+name+"\" is no window function", nearestHint(name, windowNames))
+	}
+	if err := r.misplaced(name, true, loc); err != nil {
+		return operand{}, err
 	}
 	ops, err := r.operands(nodes(n, "children"), s, loc)
 	if err != nil {

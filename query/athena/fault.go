@@ -36,8 +36,8 @@ func (q *Query) Fault(msg string) *plan.Error {
 		}
 		return &plan.Error{Msg: "column \"" + m[1] + "\" is neither in GROUP BY nor inside an aggregate", Hint: "add it to GROUP BY, or write arbitrary(…) if any of its values will do"}
 	}
-	if strings.Contains(msg, "HERE clause cannot contain aggregates") {
-		return &plan.Error{Msg: "WHERE holds an aggregate", Hint: "HAVING, behind GROUP BY, chooses among groups"}
+	if e := q.castFault(msg); e != nil {
+		return e
 	}
 	if m := noSuchFunction.FindStringSubmatch(msg); m != nil {
 		for _, c := range q.made {
@@ -47,6 +47,66 @@ func (q *Query) Fault(msg string) *plan.Error {
 		}
 	}
 	return nil
+}
+
+// failedCasts are what the engine says of text that it cannot read, with the text
+// as the group, and what was expected of it.
+var failedCasts = []struct {
+	said          *regexp.Regexp
+	typ, expected string
+}{
+	{regexp.MustCompile(`(?s)^[Cc]ould not convert string ['"](.*)['"] to U?INT[0-9]+`), "bigint", "a whole number"},
+	{regexp.MustCompile(`(?s)^[Cc]ould not convert string ['"](.*)['"] to (?:DOUBLE|FLOAT|DECIMAL)`), "double", "a number"},
+	{regexp.MustCompile(`(?s)^[Cc]ould not convert string ['"](.*)['"] to BOOL`), "boolean", "true or false"},
+	{regexp.MustCompile(`(?s)^(?:[Ii]nvalid date field format|[Dd]ate field value out of range): "(.*?)"(?:[,\n]|$)`), "date", "a day, as in 2024-05-31"},
+	{regexp.MustCompile(`(?s)^(?:[Ii]nvalid timestamp field format|[Tt]imestamp field value out of range): "(.*?)"(?:[,\n]|$)`), "timestamp", "a time, as in 2024-05-31 10:00:00"},
+}
+
+// castFault says which constant of the text cannot be read as what it is compared
+// with or cast to. If it is none of these, a record has it.
+func (q *Query) castFault(msg string) *plan.Error {
+	for _, c := range failedCasts {
+		m := c.said.FindStringSubmatch(msg)
+		if m == nil {
+			continue
+		}
+		text := m[1]
+		// castTo puts text that DuckDB would take, and Trino does not, into quotes.
+		if len(text) >= 2 && text[0] == '"' && text[len(text)-1] == '"' {
+			text = text[1 : len(text)-1]
+		}
+		if root, err := parseTree(q.src, q.tree); err == nil {
+			if at := constantPlace(root, text); at >= 0 {
+				return q.src.fault(at, "'"+text+"' cannot be read: expected "+c.expected, "")
+			}
+		}
+		return &plan.Error{Msg: "a value in the records cannot be read: expected " + c.expected, Hint: "try_cast(… AS " + c.typ + ") is null for what cannot be read"}
+	}
+	return nil
+}
+
+// constantPlace is where a text is written out; -1 if it is not.
+func constantPlace(v any, text string) int {
+	first := -1
+	note := func(at int) {
+		if at >= 0 && (first < 0 || at < first) {
+			first = at
+		}
+	}
+	switch v := v.(type) {
+	case node:
+		if t, ok := constText(v); ok && t == text {
+			return location(v, -1)
+		}
+		for _, x := range v {
+			note(constantPlace(x, text))
+		}
+	case []any:
+		for _, x := range v {
+			note(constantPlace(x, text))
+		}
+	}
+	return first
 }
 
 // trinoTypes writes DuckDB's types as Trino does, as far as they differ.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"trailward/query/plan"
 )
 
 // Functions of JSON. Athena's users hand them text (requestparameters is a
@@ -36,12 +38,10 @@ var jsonFunctions = map[string]function{
 		if !ok {
 			return operand{}, c.fault("the index must be a constant number")
 		}
-		p := "$[" + strconv.FormatInt(i, 10) + "]"
-		if i < 0 {
-			p = "$[#" + strconv.FormatInt(i, 10) + "]"
+		if i >= 0 {
+			i++ // keys count from 1
 		}
-		c.args[0], c.args[1] = strictJSON(c.args[0]), operand{node: textNode(p)}
-		return c.template(`json_extract("@1", "@2")`, typ{kind: kStrict})
+		return jsonValue(c.args[0], []key{{index: i, isInt: true}}), nil
 	}},
 	"json_array_contains": {min: 2, max: 2, build: func(c *call) (operand, error) {
 		c.args[0] = strictJSON(c.args[0])
@@ -57,7 +57,7 @@ var jsonFunctions = map[string]function{
 		return operand{node: jsonCastNode(c.args[0].node, false), typ: typ{kind: kStrict, keys: c.args[0].typ.keys}}, nil
 	}},
 	"json_format": {min: 1, max: 1, build: func(c *call) (operand, error) {
-		return operand{node: castNode(strictJSON(c.args[0]).node, "VARCHAR", false), typ: tText}, nil
+		return operand{node: callNode(plan.ValueFunction, strictJSON(c.args[0]).node, textNode(wholeValue)), typ: tText}, nil
 	}},
 	"is_json_scalar": {min: 1, max: 1, build: func(c *call) (operand, error) {
 		c.args[0] = strictJSON(c.args[0])
@@ -97,13 +97,18 @@ func jsonExtract(c *call) (operand, error) {
 	if err != nil {
 		return operand{}, c.fault("%v", err)
 	}
-	elem := c.args[0].typ.keys
-	c.args[0], c.args[1] = strictJSON(c.args[0]), operand{node: textNode(p), typ: tText}
 	if keys == nil {
 		// With a wildcard DuckDB gives a list; Trino gives an array.
-		return c.template(`to_json(json_extract("@1", "@2"))`, typ{kind: kStrict, keys: elem})
+		c.args[0], c.args[1] = strictJSON(c.args[0]), operand{node: textNode(p), typ: tText}
+		return c.template(`to_json(json_extract("@1", "@2"))`, typ{kind: kStrict, keys: c.args[0].typ.keys})
 	}
-	return c.template(`json_extract("@1", "@2")`, typ{kind: kStrict, keys: elem})
+	return jsonValue(c.args[0], keys), nil
+}
+
+// jsonValue is the JSON of a member as it stands in the text.
+func jsonValue(op operand, keys []key) operand {
+	v := callNode(plan.ValueFunction, strictJSON(op).node, textNode(jsonPath(typ{}, keys)))
+	return operand{node: jsonCastNode(v, false), typ: typ{kind: kStrict, keys: op.typ.keys}}
 }
 
 // jsonExtractScalar gives text of a string, number or truth value; null for
@@ -113,51 +118,35 @@ func jsonExtractScalar(c *call) (operand, error) {
 	if err != nil {
 		return operand{}, err
 	}
-	p, keys, err := convertPath(s)
+	_, keys, err := convertPath(s)
 	if err != nil {
 		return operand{}, c.fault("%v", err)
 	}
 	if keys == nil {
 		return operand{}, c.fault("a path with * names no single value")
 	}
-	c.args[0], c.args[1] = strictJSON(c.args[0]), operand{node: textNode(p), typ: tText}
-	return c.template(`CASE WHEN json_type("@1", "@2") NOT IN ('ARRAY', 'OBJECT') THEN json_extract_string("@1", "@2") END`, tText)
+	return operand{node: callNode(plan.ScalarFunction, strictJSON(c.args[0]).node, textNode(jsonPath(typ{}, keys))), typ: tText}, nil
 }
 
-// jsonPath writes keys as a path for DuckDB's JSON functions: a JSON pointer
-// (RFC 6901), or DuckDB's own form where a place is counted from the end.
+// wholeValue is the way to a value itself.
+const wholeValue = "[[]]"
+
+// jsonPath writes keys as plan.Ways.
 func jsonPath(t typ, keys []key) string {
-	fromEnd := false
-	for _, k := range keys {
-		fromEnd = fromEnd || k.isInt && k.index < 0
-	}
-	var b strings.Builder
-	if fromEnd {
-		b.WriteByte('$')
-	}
-	for _, k := range keys {
-		name := k.name
-		if s, ok := t.keys[strings.ToLower(name)]; ok {
-			name = s
+	way := make([]plan.Step, len(keys))
+	for i, k := range keys {
+		way[i].Key = k.name
+		if s, ok := t.keys[strings.ToLower(k.name)]; ok {
+			way[i].Key = s
 		}
-		switch {
-		case fromEnd && k.isInt && k.index < 0:
-			b.WriteString("[#" + strconv.FormatInt(k.index, 10) + "]")
-		case fromEnd && k.isInt:
-			b.WriteString("[" + strconv.FormatInt(k.index-1, 10) + "]")
-		case fromEnd:
-			b.WriteString(`."` + strings.ReplaceAll(name, `"`, `\"`) + `"`)
-		case k.isInt:
-			b.WriteString("/" + strconv.FormatInt(k.index-1, 10))
-		default:
-			b.WriteString("/" + pointerEscape(name))
+		if k.isInt {
+			way[i] = plan.Step{Element: true, Index: int(k.index - 1)}
+			if k.index < 0 {
+				way[i].Index = int(k.index) // from the end
+			}
 		}
 	}
-	return b.String()
-}
-
-func pointerEscape(s string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(s, "~", "~0"), "/", "~1")
+	return plan.Ways{way}.String()
 }
 
 // convertPath reads a JSONPath as Trino has it ($.a.b[0]["c"][*], and the

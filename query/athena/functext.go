@@ -84,7 +84,13 @@ var textFunctions = map[string]function{
 	"lpad":       pad("lpad"),
 	"rpad":       pad("rpad"),
 
-	"regexp_like":        tmpl(2, `regexp_matches("@1", "@2")`, tBool),
+	"regexp_like": {min: 2, max: 2, build: func(c *call) (operand, error) {
+		out, err := c.template(`regexp_matches("@1", "@2")`, tBool)
+		if err == nil {
+			out.node = c.r.heldRegexp(out.node, c.s)
+		}
+		return out, err
+	}},
 	"regexp_full_match":  tmpl(2, `regexp_full_match("@1", "@2")`, tBool), // SIMILAR TO
 	"regexp_count":       tmpl(2, `len(regexp_extract_all("@1", "@2"))`, tInt),
 	"regexp_split":       tmpl(2, `string_split_regex("@1", "@2")`, listOf(tText)),

@@ -418,7 +418,7 @@ var otherFunctions = map[string]function{
 	"greatest": extreme("greatest"),
 	"least":    extreme("least"),
 	"row": {min: 1, max: -1, build: func(c *call) (operand, error) {
-		return operand{node: c.rename("row"), typ: typ{kind: kRow}}, nil
+		return operand{node: c.rename("row"), typ: typ{kind: kRow, nameless: true}}, nil
 	}},
 	"md5":       tmpl(1, `unhex(md5("@1"))`, typ{kind: kBlob}),
 	"sha1":      tmpl(1, `unhex(sha1("@1"))`, typ{kind: kBlob}),

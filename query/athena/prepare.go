@@ -32,6 +32,9 @@ type Options struct {
 	// Matched, if set, names a function of DuckDB, without arguments, that is true
 	// and counts its calls, to count the records that pass the conditions.
 	Matched string
+	// Holds says that relations have the fields of plan.Held, for conditions on the
+	// record.
+	Holds bool
 }
 
 // Scan is one reference to a table.
@@ -66,6 +69,7 @@ type Query struct {
 	made        []made
 	selects     []grouped
 	conditional bool // something chooses among the records
+	guards      []plan.FieldRef
 }
 
 // Prepare checks the text and finds its tables and their fields. A fault in
@@ -124,11 +128,16 @@ func Prepare(text string, opts Options) (*Query, error) {
 	for _, c := range cols {
 		q.columns = append(q.columns, Column{c.name, c.typ.planType()})
 	}
+	q.guards = r.guards
 	return q, nil
 }
 
 // Scans gives the references to tables, in the order in which SQL opens them.
 func (q *Query) Scans() []Scan { return q.scans }
+
+// Guards are the fields of plan.Held of which one is true for each record that the
+// statement looks at as a whole; nil when it may be any record.
+func (q *Query) Guards() []plan.FieldRef { return q.guards }
 
 // Kinds gives the kinds of the tables, each once; "" means all kinds.
 func (q *Query) Kinds() []trailward.Kind {
@@ -148,14 +157,26 @@ func (q *Query) Kinds() []trailward.Kind {
 // else the bare value.
 func (q *Query) Columns() []Column { return q.columns }
 
-// rewrite runs one pass.
-func (q *Query) rewrite(root node, types []map[string]plan.Type) (*rewriter, []outCol, error) {
+// rewrite runs one pass, the first without relations.
+func (q *Query) rewrite(root node, rels []plan.Relation) (*rewriter, []outCol, error) {
 	if q.fields == nil {
 		q.fields = map[trailward.Kind]*fieldSet{}
 	}
 	fields := q.fields
+	var types []map[string]plan.Type
+	var later []map[string]string
+	if rels != nil {
+		types = []map[string]plan.Type{}
+	}
+	for _, rel := range rels {
+		of := map[string]plan.Type{}
+		for k, c := range rel.Columns {
+			of[k] = c.Type
+		}
+		types, later = append(types, of), append(later, laterOf(rel))
+	}
 	r := &rewriter{
-		src: q.src, serialize: q.opts.Serialize, own: q.opts.Tables, now: q.opts.Now, types: types, matched: q.opts.Matched, narrowed: q.narrowed,
+		src: q.src, serialize: q.opts.Serialize, own: q.opts.Tables, now: q.opts.Now, types: types, laters: later, matched: q.opts.Matched, narrowed: q.narrowed, holds: q.opts.Holds,
 		fields: func(k trailward.Kind) *fieldSet {
 			if s, ok := fields[k]; ok {
 				return s
@@ -172,6 +193,10 @@ func (q *Query) rewrite(root node, types []map[string]plan.Type) (*rewriter, []o
 	}
 	stmt := nodes(root, "statements")[0]
 	cols, err := r.query(obj(stmt, "node"), nil, -1)
+	if err == nil {
+		r.showLater(obj(stmt, "node"), r.top, cols)
+		r.settleRecords(obj(stmt, "node"))
+	}
 	for _, fn := range r.later {
 		fn()
 	}
@@ -182,22 +207,18 @@ func (q *Query) rewrite(root node, types []map[string]plan.Type) (*rewriter, []o
 // in order, with its fields.
 func (q *Query) SQL(open func(scan int, fields []plan.FieldRef) (plan.Relation, error)) (string, error) {
 	rels := make([]plan.Relation, len(q.scans))
-	types := make([]map[string]plan.Type, len(q.scans))
 	for i, s := range q.scans {
 		r, err := open(i, s.Fields)
 		if err != nil {
 			return "", err
 		}
-		rels[i], types[i] = r, map[string]plan.Type{}
-		for k, c := range r.Columns {
-			types[i][k] = c.Type
-		}
+		rels[i] = r
 	}
 	root, err := parseTree(q.src, q.tree)
 	if err != nil {
 		return "", err
 	}
-	r, cols, err := q.rewrite(root, types)
+	r, cols, err := q.rewrite(root, rels)
 	if err != nil {
 		return "", err
 	}

@@ -200,6 +200,14 @@ func (p *pruner) atoms(n node, rel *relation) ([]plan.Atom, bool) {
 		return out, len(out) > 0
 	case "FUNCTION":
 		return one(p.function(n, rel))
+	case "COLUMN_REF":
+		c, ok := p.column(n, rel)
+		if !ok || !c.holds {
+			break
+		}
+		if text, fold, _ := c.ref().Holds(); !fold {
+			return one(plan.Atom{Field: recordField.Ref, Op: plan.AtomContains, Values: []string{text}}, true)
+		}
 	}
 	return nil, false
 }
@@ -287,12 +295,7 @@ func (p *pruner) function(n node, rel *relation) (a plan.Atom, ok bool) {
 		if span, ok := prefixSpan(lit, f, rel); ok {
 			return plan.Atom{Field: f, Op: plan.AtomSpan, Span: span}, true
 		}
-		best := ""
-		for _, part := range strings.FieldsFunc(lit, func(r rune) bool { return r == '%' || r == '_' }) {
-			if len(part) > len(best) {
-				best = part
-			}
-		}
+		best := longestPart(lit)
 		return plan.Atom{Field: f, Op: plan.AtomContains, Values: []string{best}}, usable(best)
 	case "regexp_matches":
 		return plan.Atom{Field: f, Op: plan.AtomMatch, Values: []string{lit}}, usable(lit)

@@ -21,13 +21,19 @@ type rewriter struct {
 	fields    func(trailward.Kind) *fieldSet
 	now       time.Time
 	types     []map[string]plan.Type // by scan, nil in the first pass
+	laters    []map[string]string    // by scan: columns of later text, by field
+	top       *scope                 // of the SELECT that was rewritten last
 	scans     []*scan
-	matched   string   // the function that counts records, see Options
-	later     []func() // what is done when all columns that are used are known
-	derived   int      // relations that were given a name
-	made      []made   // calls and what they became
+	matched   string          // the function that counts records, see Options
+	holds     bool            // see Options
+	guards    []plan.FieldRef // see Query.Guards
+	later     []func()        // what is done when all columns that are used are known
+	derived   int             // relations that were given a name
+	made      []made          // calls and what they became
 	selects   []grouped
 	gathering int    // aggregates and window functions that were met
+	clause    string // in which no aggregate may stand, while it is rewritten
+	inside    string // the aggregate whose arguments are rewritten
 	moved     int    // nodes of conditions that were moved down, see maxMoved
 	narrowed  []bool // by scan, in the second pass: see scan.narrowed
 	copied    int    // nodes that were copied, see maxCopied
@@ -39,6 +45,9 @@ func (r *rewriter) fault(loc int, format string, args ...any) error {
 
 // query rewrites a SELECT or a set operation and gives its columns.
 func (r *rewriter) query(n node, outer *scope, loc int) ([]outCol, error) {
+	clause, inside := r.clause, r.inside
+	r.clause, r.inside = "", ""
+	defer func() { r.clause, r.inside = clause, inside }()
 	s := &scope{outer: outer}
 	if err := r.ctes(n, s, loc); err != nil {
 		return nil, err
@@ -116,6 +125,7 @@ func (r *rewriter) rename(cols []outCol, names []string, of string, loc int) ([]
 }
 
 func (r *rewriter) setOperation(n node, s *scope, loc int) ([]outCol, error) {
+	at := firstPlace(obj(n, "right"))
 	left, err := r.query(obj(n, "left"), s, loc)
 	if err != nil {
 		return nil, err
@@ -125,7 +135,7 @@ func (r *rewriter) setOperation(n node, s *scope, loc int) ([]outCol, error) {
 		return nil, err
 	}
 	if len(left) != len(right) {
-		return nil, r.fault(loc, "%s of %d and %d columns", str(n, "setop_type"), len(left), len(right))
+		return nil, r.src.fault(at, fmt.Sprintf("%s of %d and %d columns", str(n, "setop_type"), len(left), len(right)), "both sides need as many; NULL AS name fills in for one")
 	}
 	joinOrigins(left, right)
 	for i := range left {
@@ -190,10 +200,10 @@ func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
 		if c := obj(n, k); c != nil {
 			whole := s.whole
 			if !s.grouping {
-				s.whole = nil
+				s.whole, r.clause = nil, "WHERE"
 			}
 			e, err := r.expr(c, s, loc)
-			s.whole = whole
+			s.whole, r.clause = whole, ""
 			if err != nil {
 				return nil, err
 			}
@@ -203,7 +213,9 @@ func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
 			}
 		}
 	}
+	r.clause = "GROUP BY"
 	groups, err := r.exprList(nodes(n, "group_expressions"), s, loc)
+	r.clause = ""
 	if err != nil {
 		return nil, err
 	}
@@ -219,7 +231,49 @@ func (r *rewriter) selectNode(n node, s *scope, loc int) ([]outCol, error) {
 		r.selects = append(r.selects, grouped{n, s})
 	}
 	r.countable(n, s)
+	r.top = s
 	return out, nil
+}
+
+// firstPlace is where the first of what a query selects stands in the text; -1 if
+// nothing says so.
+func firstPlace(v any) int {
+	first := -1
+	switch v := v.(type) {
+	case node:
+		first = location(v, -1)
+		for _, x := range v {
+			if at := firstPlace(x); at >= 0 && (first < 0 || at < first) {
+				first = at
+			}
+		}
+	case []any:
+		for _, x := range v {
+			if at := firstPlace(x); at >= 0 && (first < 0 || at < first) {
+				first = at
+			}
+		}
+	}
+	return first
+}
+
+// misplaced is the error for an aggregate, or a window function, where none can
+// stand; nil where one can.
+func (r *rewriter) misplaced(name string, window bool, loc int) error {
+	if name == "count_star" {
+		name = "count"
+	}
+	switch {
+	case r.clause != "" && window:
+		return r.src.fault(loc, r.clause+" holds a window function, "+name, "give it a name in a subquery, and choose outside: SELECT … FROM (SELECT …, "+name+"(…) OVER (…) AS n …) WHERE n = 1")
+	case r.clause == "WHERE":
+		return r.src.fault(loc, "WHERE holds an aggregate, "+name, "HAVING, behind GROUP BY, chooses among groups")
+	case r.clause != "":
+		return r.src.fault(loc, r.clause+" holds an aggregate, "+name, "give it a name in a subquery")
+	case r.inside != "":
+		return r.src.fault(loc, name+" stands inside "+r.inside+": an aggregate cannot be of another", "give the inner one a name in a subquery")
+	}
+	return nil
 }
 
 // groupedWhole finds the columns of tables that GROUP BY names and that have
@@ -421,6 +475,9 @@ func (r *rewriter) add(n node, rel *relation, s *scope, loc int) error {
 		}
 	}
 	s.rels = append(s.rels, rel)
+	if rel.scan != nil {
+		rel.scan.alias = rel.alias
+	}
 	return nil
 }
 
@@ -452,7 +509,7 @@ func (r *rewriter) baseTable(n node, s *scope, loc int) (node, error) {
 	}
 	sc := &scan{id: len(r.scans), kind: kind, table: t, fields: r.fields(kind), used: map[string]*column{}}
 	if sc.id < len(r.types) {
-		sc.types = r.types[sc.id]
+		sc.types, sc.later = r.types[sc.id], r.laters[sc.id]
 	}
 	r.scans = append(r.scans, sc)
 	rel := &relation{scan: sc}
@@ -486,7 +543,9 @@ func (r *rewriter) join(n node, s *scope, loc int) (node, error) {
 		return n, nil
 	}
 	if c := obj(n, "condition"); c != nil {
+		r.clause = "ON"
 		e, err := r.expr(c, s, loc)
+		r.clause = ""
 		if err != nil {
 			return nil, err
 		}

@@ -91,6 +91,8 @@ func (s *scan) expr(c *column, r plan.Relation) (string, error) {
 		return "strftime(" + convert(e, have.Type, kTime) + ", " + quoteString(c.calc.format) + ")", nil
 	case c.typ.kind == kPtr:
 		return e, nil
+	case c.later != "":
+		return "r." + quoteIdent(c.later), nil
 	}
 	return convert(e, have.Type, s.typeOf(c).kind), nil
 }

@@ -49,6 +49,9 @@ type scan struct {
 	table  *table
 	fields *fieldSet
 	types  map[string]plan.Type // by FieldRef.Key; nil until the scan is open
+	later  map[string]string    // columns of later text, by FieldRef.Key
+	holds  []plan.FieldRef      // that conditions on the record became, by number
+	alias  string               // of its relation
 	used   map[string]*column   // by name
 	preds  []plan.Predicate     // that its records must pass to matter
 	// narrowed says that some of preds are of a SELECT above the scan's own.

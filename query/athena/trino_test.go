@@ -93,7 +93,7 @@ func TestTrinoRefuses(t *testing.T) {
 		{"now() - now() AT TIME ZONE 'Asia/Tokyo'", "AT TIME ZONE"}, {"to_iso8601(now() AT TIME ZONE 'Asia/Tokyo')", "AT TIME ZONE"}, {"to_unixtime(now() AT TIME ZONE 'Asia/Tokyo')", "AT TIME ZONE"},
 		{"format('%s')", "more values"}, {"format('%q', 1)", "not supported"}, {"bit_count(1, 8)", "64 bits"}, {"regexp_position('a', '^a')", "^"}, {"width_bucket(1, 2, 2, 3)", "bounds"}, {"split('a', ',', 0)", "limit"},
 		{"trim_array(ARRAY[1], 2)", "more elements"}, {"ngrams(ARRAY[1], 0)", "length"}, {"split_to_map('a', ',', '=')", "separator"}, {"map_filter(1, (k, v) -> true)", "map"},
-		{"lower('1') + 1", "text and a number"}, {"regexp_like('a', '(?=b)')", "look-around"}, {"regexp_like('a', '(')", "missing closing )"}, {"regexp_replace('a', 'a', '${x}')", "no group"}, {"max_by(1, 2, 0)", "number of values"},
+		{"lower('1') + 1", "text and a number"}, {"lower('1') * lower('2')", "* of text"}, {"- lower('1')", "- of text"}, {"regexp_like('a', '(?=b)')", "look-around"}, {"regexp_like('a', '(')", "missing closing )"}, {"regexp_replace('a', 'a', '${x}')", "no group"}, {"max_by(1, 2, 0)", "number of values"},
 	} {
 		_, _, err := run(t, "SELECT "+c.expr, opts, nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -129,6 +129,59 @@ func TestGroupedFields(t *testing.T) {
 	_, _, err := run(t, "SELECT useridentity.arn FROM cloudtrail GROUP BY requestparameters", opts, tableData)
 	if err == nil || errors.As(err, new(*plan.Error)) {
 		t.Errorf("a field of another column = %v, want the engine's error", err)
+	}
+}
+
+// TestFailedCasts holds that a constant that cannot be read is shown where it
+// stands, with what was expected.
+func TestFailedCasts(t *testing.T) {
+	opts := options(t)
+	for _, c := range []struct {
+		query     string
+		line, col int
+		msg       string
+	}{
+		{"SELECT CAST('x' AS integer)", 1, 13, "'x' cannot be read: expected a whole number"},
+		{"SELECT CAST('1.5' AS bigint)", 1, 13, "'1.5' cannot be read: expected a whole number"},
+		{"SELECT 1,\n  CAST('300' AS tinyint)", 2, 8, "'300' cannot be read: expected a whole number"},
+		{"SELECT CAST('abc' AS double)", 1, 13, "'abc' cannot be read: expected a number"},
+		{"SELECT DECIMAL 'abc'", 1, 16, "'abc' cannot be read: expected a number"},
+		{"SELECT CAST('yes' AS boolean)", 1, 13, "'yes' cannot be read: expected true or false"},
+		{"SELECT DATE '2024-13-01'", 1, 13, "'2024-13-01' cannot be read: expected a day"},
+		{"SELECT CAST('' AS date)", 1, 13, "'' cannot be read: expected a day"},
+		{"SELECT TIMESTAMP 'yesterday'", 1, 18, "'yesterday' cannot be read: expected a time"},
+		{"SELECT from_iso8601_timestamp('2024-99-01T00:00:00Z')", 1, 31, "'2024-99-01T00:00:00Z' cannot be read: expected a time"},
+		{"SELECT count(*) FROM vpc_flow WHERE dstport = 'ssh'", 1, 47, "'ssh' cannot be read: expected a whole number"},
+		{"SELECT count(*) FROM cloudtrail WHERE \"@timestamp\" > 'soon'", 1, 54, "'soon' cannot be read: expected a time"},
+		{"SELECT CAST(lower('X') AS integer)", 0, 0, "a value in the records cannot be read: expected a whole number"},
+	} {
+		q, err := Prepare(c.query, opts)
+		if err != nil {
+			t.Errorf("Prepare(%s) = %v", c.query, err)
+			continue
+		}
+		final, err := q.SQL(func(i int, fields []plan.FieldRef) (plan.Relation, error) {
+			return relationOf(tableData[q.Scans()[i].Kind], fields), nil
+		})
+		if err != nil {
+			t.Errorf("SQL(%s) = %v", c.query, err)
+			continue
+		}
+		rows, err := duck(t).QueryContext(t.Context(), final)
+		if err == nil {
+			for rows.Next() {
+			}
+			err = rows.Err()
+			rows.Close()
+		}
+		if err == nil {
+			t.Errorf("%s: no error", c.query)
+			continue
+		}
+		_, said, _ := strings.Cut(err.Error(), "Error: ")
+		if e := q.Fault(said); e == nil || e.Line != c.line || e.Col != c.col || !strings.Contains(e.Msg, c.msg) {
+			t.Errorf("%s: %v of %q, want line %d, column %d: %s", c.query, e, said, c.line, c.col, c.msg)
+		}
 	}
 }
 
@@ -169,6 +222,20 @@ func TestErrorsSayWhereAndWhat(t *testing.T) {
 		{"SELECT transform(ARRAY[1], (x, y) -> x)", 1, 35, "takes 1 parameters, not 2", ""},
 		{"SELECT CAST(eventname AS foo) FROM cloudtrail", 1, 8, `type "foo" is not known`, ""},
 		{"SELECT * FROM cloudtrail a JOIN cloudtrail a ON true", 1, 33, "is in FROM twice", ""},
+		{"SELECT eventname FROM cloudtrail\nUNION ALL\nSELECT eventname, eventid FROM cloudtrail", 3, 8, "UNION of 1 and 2 columns", "as many"},
+		{"SELECT 1 EXCEPT (SELECT 2, 3)", 1, 25, "EXCEPT of 1 and 2 columns", ""},
+		{"SELECT eventname FROM cloudtrail WHERE count(*) > 1", 1, 40, "WHERE holds an aggregate, count", "HAVING"},
+		{"SELECT eventname FROM cloudtrail WHERE eventid = 'x' AND 1 < max(eventtime)", 1, 62, "WHERE holds an aggregate, max", "HAVING"},
+		{"SELECT 1 FROM cloudtrail GROUP BY count(*)", 1, 35, "GROUP BY holds an aggregate, count", "subquery"},
+		{"SELECT 1 FROM cloudtrail a JOIN cloudtrail b ON max(a.eventid) = b.eventid", 1, 49, "ON holds an aggregate, max", "subquery"},
+		{"SELECT max(count(*)) FROM cloudtrail", 1, 12, "count stands inside max", "subquery"},
+		{"SELECT 1 FROM cloudtrail WHERE row_number() OVER (ORDER BY eventtime) = 1", 1, 32, "WHERE holds a window function, row_number", "subquery"},
+		{"SELECT count(*) FROM cloudtrail WHERE eventtime > 2024-01-01", 1, 51, "text is compared with a number", "quotes: '2024"},
+		{"SELECT count(*) FROM cloudtrail WHERE 2024-01-01 <= eventtime", 1, 39, "text is compared with a number", "quotes: '2024"},
+		{"SELECT count(*) FROM cloudtrail WHERE eventtime BETWEEN '2024-01-01' AND 2024-02-01", 1, 74, "text is compared with a number", "quotes: '2024"},
+		{"SELECT count(*) FROM cloudtrail WHERE \"@timestamp\" > 1717149600", 1, 54, "a time is compared with a number", "from_unixtime"},
+		{"SELECT count(*) FROM cloudtrail WHERE useridentity.accountid = 123456789012", 1, 64, "text is compared with a number", "quotes around the number"},
+		{"SELECT count(*) FROM cloudtrail WHERE eventname IN ('a', 5)", 1, 58, "text is compared with a number", "quotes around the number"},
 	} {
 		_, _, err := run(t, c.query, opts, nil)
 		var e *plan.Error

@@ -30,6 +30,8 @@ const (
 	kIP            // UHUGEINT: an address as a number, IPv4 as ::ffff:a.b.c.d
 	kPtr           // a record pointer
 	kBlob          // BLOB
+	kMessage       // a record pointer that stands for the record
+	kLater         // later text, see plan.Column
 )
 
 // typ is the static type of an expression.
@@ -50,6 +52,8 @@ type typ struct {
 	keys map[string]string
 	// fields gives the types of a kRow's fields, by lower case; it may be nil.
 	fields map[string]typ
+	// nameless says that a kRow's fields have no names.
+	nameless bool
 }
 
 func (t typ) element() typ {
@@ -83,6 +87,10 @@ func (t typ) planType() plan.Type {
 		return plan.List
 	case kPtr:
 		return plan.Pointer
+	case kMessage:
+		return plan.Message
+	case kLater:
+		return plan.Later
 	}
 	return plan.Text
 }

@@ -29,7 +29,8 @@ import (
 //	JSON                         json.RawMessage
 //	BLOB                         string: as it is if it is UTF-8, else in hexadecimal
 //	LIST, ARRAY                  []any
-//	STRUCT, MAP                  map[string]any; a key that is no text in its text form
+//	STRUCT                       plan.Struct; members without a name are field0, field1, … by their place
+//	MAP                          map[string]any; a key that is no text in its text form
 //	UNION                        the value of its member
 
 // column is a type with what is needed to read its vectors.
@@ -96,7 +97,11 @@ func newColumn(lt duckdb.LogicalType) (column, error) {
 		return c, child(duckdb.MapTypeValueType(lt))
 	case duckdb.TypeStruct:
 		for i := range duckdb.StructTypeChildCount(lt) {
-			c.names = append(c.names, duckdb.StructTypeChildName(lt, i))
+			name := duckdb.StructTypeChildName(lt, i)
+			if name == "" {
+				name = "field" + strconv.FormatUint(uint64(i), 10) // as Athena shows them
+			}
+			c.names = append(c.names, name)
 			if err := child(duckdb.StructTypeChildType(lt, i)); err != nil {
 				return c, err
 			}
@@ -395,9 +400,9 @@ func (v *vector) value(row uint64) any {
 	case duckdb.TypeArray:
 		return v.list(row*v.c.length, v.c.length)
 	case duckdb.TypeStruct:
-		m := make(map[string]any, len(v.children))
+		m := make(plan.Struct, len(v.children))
 		for i := range v.children {
-			m[v.c.names[i]] = v.children[i].value(row)
+			m[i] = plan.Member{Name: v.c.names[i], Value: v.children[i].value(row)}
 		}
 		return m
 	case duckdb.TypeMap:

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"trailward/query/plan"
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
@@ -147,7 +148,9 @@ func TestValues(t *testing.T) {
 		{"[1,NULL,3]", []any{int64(1), nil, int64(3)}},
 		{"[['a'],[]]", []any{[]any{"a"}, []any{}}},
 		{"array_value(1,2)", []any{int64(1), int64(2)}},
-		{"{'a':1,'b':{'c':'x'}}", map[string]any{"a": int64(1), "b": map[string]any{"c": "x"}}},
+		{"{'a':1,'b':{'c':'x'}}", plan.Struct{{Name: "a", Value: int64(1)}, {Name: "b", Value: plan.Struct{{Name: "c", Value: "x"}}}}},
+		{"row(2, 'a', NULL)", plan.Struct{{Name: "field0", Value: int64(2)}, {Name: "field1", Value: "a"}, {Name: "field2"}}},
+		{"MAP{row(1, 'x'): 2}", map[string]any{`{"field0":1,"field1":"x"}`: int64(2)}},
 		{"MAP{'k':[1],'l':NULL}", map[string]any{"k": []any{int64(1)}, "l": nil}},
 		{"MAP{1:'x'}", map[string]any{"1": "x"}},
 		{"union_value(num := 2)", int64(2)},

@@ -64,6 +64,7 @@ type scalar struct {
 	args     []duckdb.Type
 	returns  duckdb.Type
 	volatile bool
+	list     bool           // it returns a list of that
 	key      unsafe.Pointer // that call is given; may be nil
 	call     unsafe.Pointer // a C function of function info, input chunk and output vector
 }
@@ -79,6 +80,11 @@ func (s scalar) register(conn duckdb.Connection) error {
 	}
 	typ := duckdb.CreateLogicalType(s.returns)
 	defer duckdb.DestroyLogicalType(&typ)
+	if s.list {
+		of := typ
+		typ = duckdb.CreateListType(of)
+		defer duckdb.DestroyLogicalType(&of)
+	}
 	duckdb.ScalarFunctionSetReturnType(fn, typ)
 	if s.volatile {
 		duckdb.ScalarFunctionSetVolatile(fn)

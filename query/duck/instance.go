@@ -19,6 +19,7 @@ type instance struct {
 	slots   int
 	fn      *function               // the message function, registered on it
 	texts   []unsafe.Pointer        // of the text functions, to be freed
+	lists   []unsafe.Pointer        // of the list functions
 	session atomic.Pointer[Session] // whom the function serves
 }
 
@@ -32,7 +33,7 @@ func openInstance(base, slots int, cfg Config) (*instance, error) {
 	if err := in.open(settings); err != nil {
 		return nil, fmt.Errorf("open a DuckDB instance: %w", err)
 	}
-	if err := in.lock(cfg.Functions); err != nil {
+	if err := in.lock(cfg); err != nil {
 		in.close()
 		return nil, fmt.Errorf("lock a DuckDB instance in: %w", err)
 	}
@@ -69,7 +70,7 @@ func (in *instance) open(settings [][2]string) error {
 
 // lock fixes the readable paths and then the configuration. The order matters:
 // with external access off the paths can no longer be set.
-func (in *instance) lock(texts []TextFunction) error {
+func (in *instance) lock(cfg Config) error {
 	var conn duckdb.Connection
 	if duckdb.Connect(in.db, &conn) == duckdb.StateError {
 		return errors.New("connect to a new instance")
@@ -95,7 +96,10 @@ func (in *instance) lock(texts []TextFunction) error {
 	if err := errors.Join(registerMatched(conn, fn), registerHolds(conn, fn)); err != nil {
 		return err
 	}
-	if in.texts, err = registerTexts(conn, texts); err != nil {
+	if in.texts, err = registerTexts(conn, cfg.Functions); err != nil {
+		return err
+	}
+	if in.lists, err = registerLists(conn, cfg.Lists); err != nil {
 		return err
 	}
 	for _, sql := range []string{
@@ -133,4 +137,5 @@ func (in *instance) close() {
 		in.fn.free()
 	}
 	freeTexts(in.texts)
+	freeLists(in.lists)
 }

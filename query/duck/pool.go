@@ -57,6 +57,7 @@ type Config struct {
 	Files       int   // that one session can read; 0, or more than that: MaxFiles, or as many as the limit on open files leaves
 	// Functions are further functions that SQL may call.
 	Functions []TextFunction
+	Lists     []ListFunction
 }
 
 // Validate names the field that cannot be used, and what would be right.

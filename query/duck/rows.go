@@ -106,7 +106,7 @@ func (r *Rows) take(b [][]any, ok bool) bool {
 var errEnd = errors.New("end of rows")
 
 // Values returns the row. The slice is the caller's; the values are nil,
-// string, int64, float64, bool, time.Time in UTC, []any, map[string]any or
+// string, int64, float64, bool, time.Time in UTC, []any, map[string]any, plan.Struct or
 // json.RawMessage. How DuckDB's types map to these: see decode.go.
 func (r *Rows) Values() []any { return r.batch[r.at] }
 

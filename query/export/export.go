@@ -132,7 +132,7 @@ func (e *ValueError) Error() string {
 }
 
 // Encode adds one row, whose values are nil, string, int64, float64, bool,
-// time.Time, []any, map[string]any or json.RawMessage. A value that does not fit
+// time.Time, []any, map[string]any, query.Struct or json.RawMessage. A value that does not fit
 // is a [*ValueError], and the writer cannot be used any more.
 func (e *Writer) Encode(values []any) error {
 	if len(values) != len(e.columns) {

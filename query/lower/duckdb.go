@@ -148,7 +148,7 @@ var duckOps = map[Op]string{
 	// Two levels of CASE, because the operands of AND have no order.
 	opJSONDoc:   "CASE WHEN json_valid($1) THEN CASE WHEN json_type($1) IN ('OBJECT', 'ARRAY') THEN $1 END END",
 	opJSONGuard: "CASE WHEN json_valid($1) THEN $2 END",
-	opJSONList: "CASE WHEN $1 IS NULL THEN NULL WHEN json_valid($1) THEN CASE WHEN json_type($1) = 'ARRAY' THEN json_extract_string($1, '$[*]') ELSE [$1] END" +
+	opJSONList: "CASE WHEN $1 IS NULL THEN NULL WHEN json_valid($1) THEN coalesce(" + plan.ElementsFunction + "($1), [$1])" +
 		" ELSE [$1] END",
 	opJSONSize: "CASE WHEN json_valid($1) THEN CASE WHEN json_type($1) = 'ARRAY' THEN CAST(json_array_length($1) AS BIGINT) END END",
 	opJSONHas:  "CASE WHEN json_valid($1) THEN CASE WHEN json_type($1) = 'ARRAY' THEN list_contains(json_extract_string($1, '$[*]'), $2) END END",
@@ -247,12 +247,7 @@ func (d duckDB) Op(op Op, args []string) (string, bool) {
 		}
 		return s + ")", true
 	case opJSONPath:
-		esc := strings.NewReplacer("~", "~0", "/", "~1")
-		var b strings.Builder
-		for _, k := range args[1:] {
-			b.WriteString("/" + esc.Replace(k))
-		}
-		return "json_extract_string(" + args[0] + ", " + d.Text(b.String()) + ")", true
+		return plan.MemberFunction + "(" + args[0] + ", " + d.Text(plan.OneWay(args[1:]...).String()) + ")", true
 	case opFormatDate:
 		if args[2] == "UTC" {
 			return "strftime(" + args[0] + ", " + d.Text(args[1]) + ")", true

@@ -26,7 +26,8 @@ type Statement struct {
 	SQL string
 	// Columns are the columns of the rows in order. A column of type
 	// plan.Message holds a record pointer in whose place the record's text
-	// goes; a plan.Pointer is the same pointer, to be shown as @ptr.
+	// goes; a plan.Pointer is the same pointer, to be shown as @ptr. A plan.Later
+	// is later text, see plan.Column.
 	Columns []OutColumn
 	// Notices are what there is to say about the answer itself.
 	Notices []plan.Notice
@@ -43,7 +44,7 @@ const MaxPrepared = maxMasks
 // fields that the answer depends on. The error is a *plan.Error when the query
 // asks for what its columns' types do not allow, or what the dialect cannot say.
 func Lower(q *plan.Query, open plan.OpenFunc, d Dialect) (*Statement, error) {
-	l := &lowerer{d: d, open: open, live: liveness(q), branch: newBranch(), counted: counted(q), matched: q.Matched, holds: q.Holds}
+	l := &lowerer{d: d, open: open, later: map[string]string{}, live: liveness(q), branch: newBranch(), counted: counted(q), matched: q.Matched, holds: q.Holds}
 	// The nodes above Patterns go into a second statement.
 	var above []plan.Node
 	for n := q.Root; n != nil; n = n.Input() {
@@ -93,6 +94,9 @@ type lowerer struct {
 	counted plan.Node
 	matched string
 	holds   bool // see plan.Query.Holds
+	// later has the columns of later text of scans' columns, which go wherever
+	// these go: see plan.Column.
+	later map[string]string
 	branch
 }
 
@@ -250,6 +254,10 @@ func (l *lowerer) scan(n *plan.Scan) error {
 		}
 		cols = append(cols, sql+" AS "+name)
 		l.fields[fieldKey(n.ID, f)] = val{sql: name, typ: col.Type, atom: true}
+		if col.Later != "" {
+			l.later[name] = l.name("f")
+			cols = append(cols, l.d.Ident(col.Later)+" AS "+l.later[name])
+		}
 	}
 	l.ties = []string{l.fields[fieldKey(n.ID, sysRef("@timestamp"))].sql + " DESC NULLS LAST"}
 	if p, ok := l.fields[fieldKey(n.ID, sysRef("@ptr"))]; ok {
@@ -446,6 +454,9 @@ func (l *lowerer) output(q *plan.Query, limit int64) (*Statement, error) {
 		default:
 			if v, err = l.expr(o.Expr); err != nil {
 				return nil, err
+			}
+			if later := l.later[v.sql]; later != "" {
+				v.sql, v.typ = later, plan.Later
 			}
 			col.Type = v.typ
 			if v.wide {

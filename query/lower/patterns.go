@@ -178,7 +178,7 @@ func (l *lowerer) over(q *plan.Query, n *plan.Patterns, above []plan.Node, rows 
 		out[i] = []*string{text(strconv.Itoa(i)), text(p.Text), number(ratio), number(float64(p.Count)), maybe(p.Severity), number(float64(change)), text(describe(p)),
 			text(strconv.FormatBool(a.kind != "")), maybe(a.kind), maybe(a.text), number(a.score)}
 	}
-	next := &lowerer{d: l.d, open: l.open, live: l.live, branch: newBranch()}
+	next := &lowerer{d: l.d, open: l.open, later: l.later, live: l.live, branch: newBranch()}
 	ids := []int{-1, n.Cols.Pattern, n.Cols.Ratio, n.Cols.Count, n.Cols.Severity, n.Cols.Change, n.Cols.Description, n.Cols.Anomaly, n.Cols.AnomalyType, n.Cols.AnomalyText, n.Cols.Odd}
 	types := []plan.Type{plan.Int, plan.Text, plan.Float, plan.Int, plan.Text, plan.Int, plan.Text, plan.Bool, plan.Text, plan.Text, plan.Float}
 	cols := make([]int, len(ids))

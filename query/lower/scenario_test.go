@@ -22,6 +22,7 @@ import (
 	"trailward/query/insights"
 	"trailward/query/lower"
 	"trailward/query/plan"
+	"trailward/query/plan/plantest"
 )
 
 // record is a row of the table that a scenario runs over.
@@ -193,6 +194,7 @@ func openDB(t testing.TB) *sql.DB {
 		t.Fatal(err)
 	}
 	defer conn.Close()
+	plantest.Register(t, db)
 	for _, f := range lower.Functions() {
 		if err := duckdb.RegisterScalarUDF(conn, f.Name, udf(f)); err != nil {
 			t.Fatal(err)

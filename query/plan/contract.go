@@ -1,6 +1,9 @@
 package plan
 
-import "strings"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // Type is the logical type of a column as a query sees it, whatever a segment
 // stores it as.
@@ -19,6 +22,7 @@ const (
 	List                // a list value that a function made (DuckDB LIST)
 	Message             // a record pointer that stands for its @message, put in after the rows are chosen
 	Pointer             // a record pointer, shown as the opaque @ptr
+	Later               // stands for JSON that is put in after the rows are chosen
 )
 
 // FieldRef names a field as a query wrote it. Keys are the parts between
@@ -62,11 +66,45 @@ func (f FieldRef) Holds() (text string, fold, ok bool) {
 	return f.Keys[1], len(f.Keys) == 3, true
 }
 
+// Struct is a row as a value: its members in order, and under names that may be
+// alike.
+type Struct []Member
+
+// Member is one of a [Struct].
+type Member struct {
+	Name  string
+	Value any
+}
+
+// MarshalJSON writes the row as an object.
+func (s Struct) MarshalJSON() ([]byte, error) {
+	b := []byte{'{'}
+	for i, m := range s {
+		name, err := json.Marshal(m.Name)
+		if err != nil {
+			return nil, err
+		}
+		value, err := json.Marshal(m.Value)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(append(b, name...), ':'), value...)
+	}
+	return append(b, '}'), nil
+}
+
 // Column is one column of a [Relation]: the identifier that names it there
 // (not yet quoted) and its type.
 type Column struct {
 	Name string
 	Type Type
+	// Later, if not empty, is the column of the same field's later text: a value of
+	// type [Later], for fields that cost much to compute. The output of a plan may
+	// show that in place of the field.
+	Later string
 }
 
 // Relation is the scan that a plan stands on: SQL text of one relation (a

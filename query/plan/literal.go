@@ -87,6 +87,42 @@ func MessageHolds(q *Query) []FieldRef {
 	return held
 }
 
+// LookedAt returns the fields of the records, by [FieldRef.Key], that a plan looks
+// at otherwise than to show them.
+func LookedAt(q *Query) map[string]bool {
+	out := map[string]bool{}
+	var expr func(e Expr)
+	var tree func(n Node)
+	expr = func(e Expr) {
+		Walk(e, func(e Expr) {
+			switch e := e.(type) {
+			case Field:
+				out[e.Ref.Key()] = true
+			case InQuery:
+				tree(e.Root)
+				expr(e.Out)
+			}
+		})
+	}
+	tree = func(n Node) {
+		for ; n != nil; n = n.Input() {
+			for _, e := range Exprs(n) {
+				expr(e)
+			}
+			if side := Side(n); side != nil {
+				tree(side)
+			}
+		}
+	}
+	tree(q.Root)
+	for _, o := range q.Output {
+		if _, ok := o.Expr.(Field); !ok {
+			expr(o.Expr)
+		}
+	}
+	return out
+}
+
 // RequiredLiteral returns the longest text that every match of an RE2
 // expression has in it, as far as is plain to see; it may be empty. whole says
 // that the expression is that text and nothing else. (The one of package match is
