@@ -61,7 +61,7 @@ func TestAnswer(t *testing.T) {
 			if tt.path == "/v1/sql" {
 				lang = query.SQL
 			}
-			if q.Language != lang || q.Text != "the text" || fmt.Sprint(q.Groups) != "[g /a/*]" || !q.Start.Equal(now.Add(-time.Hour)) || !q.End.Equal(now) || !q.Now.Equal(now) || q.AllReadable {
+			if q.Language != lang || q.Text != "the text" || fmt.Sprint(q.Groups) != "[g /a/*]" || !q.Start.Equal(now.Add(-time.Hour)) || !q.End.Equal(now) || !q.Now.Equal(now) || q.Readable != nil {
 				t.Errorf("the engine was asked %+v", q)
 			}
 		})

@@ -198,6 +198,11 @@ func (s *Server) readQuestion(r *http.Request, lang query.Language) (query.Reque
 	if denied != "" {
 		return req, forbidden("the token does not allow to read all groups that were asked for")
 	}
-	req.Groups, req.AllReadable = groups, len(q.groups) == 0
+	if req.Readable, denied = principalOf(r).Readable(nil); denied != "" {
+		return req, forbidden("the token does not allow to read")
+	}
+	if len(q.groups) > 0 {
+		req.Groups = groups
+	}
 	return req, nil
 }

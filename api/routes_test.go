@@ -338,7 +338,7 @@ func TestQuestionGroups(t *testing.T) {
 	for _, path := range []string{"/v1/query", "/v1/sql"} {
 		f.queries = nil
 		resp, out := ask(t, s, "POST", path, strings.NewReader(`{"query":"q"}`), bearer(secrets[auth.Reader]))
-		if resp.StatusCode != 200 || len(f.queries) != 1 || !f.queries[0].AllReadable || !slices.Equal(f.queries[0].Groups, []string{"/own/*", "app"}) {
+		if resp.StatusCode != 200 || len(f.queries) != 1 || f.queries[0].Groups != nil || !slices.Equal(f.queries[0].Readable, []string{"/own/*", "app"}) {
 			t.Errorf("POST %s = %d %s with the questions %+v, want one over /own/* and app", path, resp.StatusCode, out, f.queries)
 		}
 	}

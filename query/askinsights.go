@@ -25,12 +25,20 @@ type view struct {
 	to     time.Time
 }
 
-// viewOf is what a scan may read of what the caller may.
-func (e *Engine) viewOf(sc *plan.Scan, allowed []string) view {
+// viewOf is what a scan may read: the groups that it names itself, else those of
+// the request, of what the asker may.
+func (e *Engine) viewOf(sc *plan.Scan, req *Request) view {
 	v := view{kinds: sc.Kinds, from: sc.Start, to: sc.End}
-	v.groups, v.none = narrow(allowed, sc.Groups)
+	v.groups, v.none = groupsOf(sc, req)
 	v.none = v.none || sc.None || len(sc.Accounts) > 0 && !slices.Contains(sc.Accounts, e.opts.AccountID)
 	return v
+}
+
+func groupsOf(sc *plan.Scan, req *Request) (groups []string, none bool) {
+	if len(sc.Groups) > 0 {
+		return narrow(req.Readable, sc.Groups)
+	}
+	return req.reads()
 }
 
 // has says whether a part can have records that the view shows.
@@ -81,7 +89,7 @@ func selection(views []view) (sel Selection, nothing bool) {
 func (e *Engine) insights(req Request, start time.Time, explain bool) (task, error) {
 	q, err := insights.Compile(req.Text, insights.Options{Now: req.Now, Start: req.Start, End: req.End, Lookup: e.opts.Lookup,
 		Fields: func(sc *plan.Scan, about []plan.FieldRef) ([][]string, error) {
-			return e.fieldsOf(e.viewOf(sc, req.Groups), about)
+			return e.fieldsOf(e.viewOf(sc, &req), about)
 		}})
 	if err != nil {
 		return task{}, err
@@ -92,7 +100,7 @@ func (e *Engine) insights(req Request, start time.Time, explain bool) (task, err
 	}
 	views := make([]view, len(q.Scans))
 	for i, sc := range q.Scans {
-		views[i] = e.viewOf(sc, req.Groups)
+		views[i] = e.viewOf(sc, &req)
 	}
 	sel, nothing := selection(views)
 	var named []string
@@ -100,8 +108,8 @@ func (e *Engine) insights(req Request, start time.Time, explain bool) (task, err
 		named = append(named, sc.Groups...)
 	}
 	t := task{
-		notices: e.missingGroups(req, named),
-		sel:     sel, nothing: nothing, timeout: e.timeoutOf(q), start: start, views: func() []view { return views },
+		notices: e.missingGroups(req, named), sources: len(named) > 0,
+		sel: sel, nothing: nothing, timeout: e.timeoutOf(q), start: start, views: func() []view { return views },
 		statement: func(ctx context.Context, s *scan) (string, []Column, error) {
 			st, err := e.lowerInsights(ctx, q, views, s)
 			if err != nil {

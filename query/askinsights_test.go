@@ -33,11 +33,15 @@ func TestInsightsScans(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
 		groups     []string
+		readable   []string
 		want       string
 		notice     string
 	}{
 		{name: "subquery over another group", text: "filter dstPort in (SOURCE '/eks/*' | filter verb = 'get' | limit 1 | fields 22 as dstPort) | fields srcAddr", want: `{"srcAddr":"10.0.0.9"}`},
-		{name: "subquery over a group that may not be read", text: "filter dstPort in (SOURCE '/eks/*' | fields 22 as dstPort) | fields srcAddr", groups: []string{"/vpc"}},
+		{name: "subquery over a group that may not be read", text: "filter dstPort in (SOURCE '/eks/*' | fields 22 as dstPort) | fields srcAddr", readable: []string{"/vpc"}},
+		{name: "subquery over a group that the request does not name", text: "filter dstPort in (SOURCE '/eks/*' | filter verb = 'get' | limit 1 | fields 22 as dstPort) | fields srcAddr", groups: []string{"/vpc"}, want: `{"srcAddr":"10.0.0.9"}`},
+		{name: "the text's groups go before the request's", text: "SOURCE '/vpc' | stats count(*) as n", groups: []string{"/eks/*"}, want: `{"n":"2"}`},
+		{name: "a subquery of the request's groups", text: "filter dstPort in (filter dstPort = 22 | fields dstPort) | fields srcAddr", groups: []string{"/vpc"}, want: `{"srcAddr":"10.0.0.9"}`},
 		{name: "subquery whose condition is not the query's", text: "filter ispresent(srcAddr) and 'get' in (SOURCE '/eks/*' | filter verb = 'get' | fields verb) | stats count(*) as n", want: `{"n":"2"}`},
 		{name: "join of two groups", text: "filter action = 'REJECT' | join left=f right=a where f.bytes = a.code (SOURCE '/eks/*' | fields 40 as code, verb | limit 1) | fields f.srcAddr, a.code", want: `{"f.srcAddr":"10.0.0.9","a.code":"40"}`},
 		{name: "join shows messages of both", text: "filter dstPort = 443 | join left=f right=t where f.dstPort = t.port (SOURCE '/var/log' | filter @message like 'well' | fields 443 as port, @message) | fields @message, t.@message",
@@ -62,7 +66,7 @@ func TestInsightsScans(t *testing.T) {
 		{name: "natural order", text: "filter ispresent(user.username) | stats count(*) as n by concat(user.username, '0') as u | fields u | sort u desc | limit 1", want: `{"u":"user-60","n":"14"}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r, err := e.Query(t.Context(), Request{Text: c.text, Groups: c.groups})
+			r, err := e.Query(t.Context(), Request{Text: c.text, Groups: c.groups, Readable: c.readable})
 			if err != nil {
 				t.Fatalf("Query(%s) = %v, want rows", c.text, err)
 			}

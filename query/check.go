@@ -23,9 +23,12 @@ func (e *Engine) Check(ctx context.Context, req Request) error {
 			Fields: func(*plan.Scan, []plan.FieldRef) ([][]string, error) { return nil, nil }})
 		return err
 	}
-	snap, err := e.opts.Snapshot(Selection{Groups: req.Groups, Start: req.Start, End: req.End})
-	if err != nil {
-		return fmt.Errorf("take a snapshot of the store: %w", err)
+	var snap Snapshot = emptySnapshot{}
+	if groups, none := req.reads(); !none {
+		var err error
+		if snap, err = e.opts.Snapshot(Selection{Groups: groups, Start: req.Start, End: req.End}); err != nil {
+			return fmt.Errorf("take a snapshot of the store: %w", err)
+		}
 	}
 	defer snap.Close()
 	parts, known := inRange(snap.Parts(), req.Start, req.End), newSchemas(e.opts.AccountID, true)
@@ -33,7 +36,7 @@ func (e *Engine) Check(ctx context.Context, req Request) error {
 	for name, kind := range req.Tables {
 		tables[name] = trailward.Kind(kind) // one that is none is named when it is asked
 	}
-	_, err = athena.Prepare(req.Text, athena.Options{
+	_, err := athena.Prepare(req.Text, athena.Options{
 		Serialize:   func(text string) (string, error) { return e.pool.SerializeSQL(ctx, text) },
 		Deserialize: func(tree string) (string, error) { return e.pool.DeserializeSQL(ctx, tree) },
 		Tables:      tables,

@@ -105,6 +105,7 @@ func (e *TimeoutError) Is(target error) bool { return target == context.Deadline
 type task struct {
 	sel     Selection
 	nothing bool // no group can be read: the answer is over no records
+	sources bool // the text names log groups
 	fold    bool // names have no case
 	timeout time.Duration
 	start   time.Time

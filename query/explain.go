@@ -77,7 +77,7 @@ func ExplainFor(req Request, engine string, opts Options) (*Explanation, error) 
 		account = DefaultAccountID
 	}
 	st, err := lower.Lower(q, func(sc *plan.Scan, fields []plan.FieldRef) (plan.Relation, error) {
-		groups, none := narrow(req.Groups, sc.Groups)
+		groups, none := groupsOf(sc, &req)
 		return tableRelation(d, sc, fields, groups, none || sc.None, account)
 	}, d)
 	if err != nil {
@@ -146,16 +146,23 @@ func tableRelation(d lower.Dialect, sc *plan.Scan, fields []plan.FieldRef, group
 // explainParts makes the statement of a question over the store, without running
 // it, and notes what becomes of each part.
 func (e *Engine) explainParts(ctx context.Context, req Request) (*Explanation, error) {
-	// Of what the asker may not read, not even the names are told.
-	all, err := e.opts.Snapshot(Selection{Groups: req.Groups})
-	if err != nil {
-		return nil, fmt.Errorf("take a snapshot of the store: %w", err)
-	}
-	parts := all.Parts()
-	defer all.Close()
 	t, err := e.taskOf(req, time.Now(), true)
 	if err != nil {
 		return nil, err
+	}
+	// Of what the asker may not read, not even the names are told.
+	groups, none := req.reads()
+	if t.sources {
+		groups, none = req.Readable, false
+	}
+	var parts []Part
+	if !none {
+		all, err := e.opts.Snapshot(Selection{Groups: groups})
+		if err != nil {
+			return nil, fmt.Errorf("take a snapshot of the store: %w", err)
+		}
+		parts = all.Parts()
+		defer all.Close()
 	}
 	x := &Explanation{}
 	known := map[string]PartUse{}

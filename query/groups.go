@@ -2,6 +2,7 @@ package query
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -22,15 +23,14 @@ type GroupLister interface {
 const maxMissing = 10
 
 // missingGroups says which of the groups that a question names are not there:
-// those of the request, if the asker named them, and those that a text names
-// (SOURCE), of which the request's are the ones that it may read. A group that may
+// those of the request and those that a text names (SOURCE). A group that may
 // not be read is told of like one that does not exist.
 func (e *Engine) missingGroups(req Request, text []string) []string {
 	list := e.opts.Groups
 	if list == nil {
 		return nil
 	}
-	if len(req.Groups) == 0 && len(text) == 0 && !list.HasGroups("") {
+	if len(req.Groups)+len(req.Readable)+len(text) == 0 && !list.HasGroups("") {
 		return []string{"nothing is stored yet: there is no log group"}
 	}
 	has := func(pattern string) bool {
@@ -42,36 +42,23 @@ func (e *Engine) missingGroups(req Request, text []string) []string {
 	var out []string
 	more := 0
 	seen := map[string]bool{}
-	check := func(pattern string, within []string) {
+	for _, pattern := range slices.Concat(req.Groups, text) {
 		if seen[pattern] {
-			return
+			continue
 		}
 		seen[pattern] = true
-		both, none := narrow([]string{pattern}, within)
-		if !none {
-			for _, p := range both {
-				if has(p) {
-					return
-				}
-			}
+		if both, none := narrow([]string{pattern}, req.Readable); !none && slices.ContainsFunc(both, has) {
+			continue
 		}
 		if len(out) == maxMissing {
 			more++
-			return
+			continue
 		}
 		if prefix, star := strings.CutSuffix(pattern, "*"); star {
 			out = append(out, fmt.Sprintf("no log group's name begins with %q", prefix))
 		} else {
 			out = append(out, fmt.Sprintf("no log group is named %q: `trailward groups` lists them; a prefix ends with *", pattern))
 		}
-	}
-	if !req.AllReadable {
-		for _, g := range req.Groups {
-			check(g, nil)
-		}
-	}
-	for _, g := range text {
-		check(g, req.Groups)
 	}
 	if more > 0 {
 		out = append(out, fmt.Sprintf("%d more of the log groups named are not there", more))

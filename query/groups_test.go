@@ -38,9 +38,9 @@ func TestMissingGroups(t *testing.T) {
 		{"pattern", groupNames{"/a/b"}, Request{Groups: []string{"/b*"}}, nil, 1, `begins with "/b"`},
 		{"in the text", groupNames{"/a"}, Request{}, []string{"/b", "/b", "/a"}, 1, `named "/b"`},
 		{"twice", groupNames{"/a"}, Request{Groups: []string{"/b"}}, []string{"/b"}, 1, `named "/b"`},
-		{"not to be read", groupNames{"/a", "/b"}, Request{Groups: []string{"/a"}, AllReadable: true}, []string{"/b"}, 1, `named "/b"`},
-		{"not all to be read", groupNames{"/a", "/b"}, Request{Groups: []string{"/a"}, AllReadable: true}, []string{"/*"}, 0, ""},
-		{"all that may be read", groupNames{"/a"}, Request{Groups: []string{"/b*"}, AllReadable: true}, nil, 0, ""},
+		{"not to be read", groupNames{"/a", "/b"}, Request{Readable: []string{"/a"}}, []string{"/b"}, 1, `named "/b"`},
+		{"not all to be read", groupNames{"/a", "/b"}, Request{Readable: []string{"/a"}}, []string{"/*"}, 0, ""},
+		{"all that may be read", groupNames{"/a"}, Request{Readable: []string{"/b*"}}, nil, 0, ""},
 		{"many", groupNames{"/a"}, Request{Groups: many}, nil, maxMissing + 1, "2 more"},
 	} {
 		e := &Engine{opts: Options{Groups: c.list}}

@@ -21,12 +21,12 @@ const (
 type Request struct {
 	Language Language
 	Text     string
-	// Groups are the log groups to read; a trailing * matches a prefix. Empty
-	// means all.
+	// Groups are the log groups to read where the text names none (SOURCE); a
+	// trailing * matches a prefix. Empty means all.
 	Groups []string
-	// AllReadable says that Groups are not what the asker named but all that it
-	// may read.
-	AllReadable bool
+	// Readable are the log groups that the asker may read, in the same form; empty
+	// means all. Whatever Groups and the text name, no record of another is read.
+	Readable []string
 	// Start and End bound the event time, both inclusive; the zero time leaves
 	// that side open.
 	Start, End time.Time
@@ -35,6 +35,10 @@ type Request struct {
 	// Tables maps further SQL table names to kinds (sql --table NAME=KIND).
 	Tables map[string]string
 }
+
+// reads gives the groups that are read where the text names none; none says that
+// there is no such group.
+func (r *Request) reads() (groups []string, none bool) { return narrow(r.Readable, r.Groups) }
 
 // Column is one column of an answer.
 type Column struct {

@@ -31,11 +31,12 @@ func (e *Engine) sql(req Request, start time.Time, explain bool) (task, error) {
 	if explain {
 		matched = ""
 	}
-	v := view{groups: req.Groups, from: req.Start, to: req.End}
+	v := view{from: req.Start, to: req.End}
+	v.groups, v.none = req.reads()
 	return task{
 		notices: e.missingGroups(req, nil),
 		views:   func() []view { return []view{v} },
-		sel:     Selection{Groups: req.Groups, Start: req.Start, End: req.End}, fold: true, timeout: e.opts.SQLTimeout, start: start,
+		sel:     Selection{Groups: v.groups, Start: req.Start, End: req.End}, nothing: v.none, fold: true, timeout: e.opts.SQLTimeout, start: start,
 		choose: func(ctx context.Context, parts []Part, known *schemas) ([]Part, error) {
 			var err error
 			q, err = athena.Prepare(req.Text, athena.Options{
