@@ -262,3 +262,34 @@ func (s *story) waf() Sample {
 	}
 	return l.sample("waf.jsonl", GroupWAF, "portal", trailward.KindWAF)
 }
+
+// lambda is the log of a function that mails results to patients, as CloudWatch
+// Logs exports it: the event's time stands before each line.
+func (s *story) lambda() Sample {
+	var l lines
+	const layout = "2006-01-02T15:04:05.000Z"
+	invoke := func(at time.Time, cold bool, level, message string, ms int) {
+		at = at.Truncate(time.Millisecond)
+		id := s.r.uuid()
+		say := func(after int, text string) {
+			t := at.Add(time.Duration(after) * time.Millisecond)
+			l.add(t, t.Format(layout)+" "+text)
+		}
+		if cold {
+			say(0, "INIT_START Runtime Version: nodejs:22.v31\tRuntime Version ARN: arn:aws:lambda:"+region+"::runtime:"+s.r.hex(64))
+		}
+		say(1, "START RequestId: "+id+" Version: $LATEST")
+		say(2, at.Add(2*time.Millisecond).Format(layout)+"\t"+id+"\t"+level+"\t"+message)
+		say(ms+3, "END RequestId: "+id)
+		report := fmt.Sprintf("REPORT RequestId: %s\tDuration: %d.%02d ms\tBilled Duration: %d ms\tMemory Size: 256 MB\tMax Memory Used: %d MB\t", id, ms, s.r.n(100), ms+1, s.r.between(88, 131))
+		if cold {
+			report += fmt.Sprintf("Init Duration: %d.%02d ms\t", s.r.between(180, 420), s.r.n(100))
+		}
+		say(ms+4, report)
+	}
+	for i := range s.count(24) {
+		invoke(s.at(), i%6 == 0, "INFO", fmt.Sprintf(`sent {"template":"lab-result","patient":"p-%06d","attachments":%d}`, s.r.n(1e6), s.r.between(0, 3)), s.r.between(40, 900))
+	}
+	invoke(s.during(44*time.Minute), true, "ERROR", `refused {"template":"export","recipient":"collector@paste-sync.example","attachments":412,"reason":"recipient is not a patient"}`, 12)
+	return l.sample("lambda.log", GroupLambda, "results-mailer", trailward.KindLambda)
+}

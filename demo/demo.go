@@ -66,6 +66,7 @@ func Samples(end time.Time, background int) []Sample {
 		s.dockerLog(),
 		s.appLog(),
 		s.backupLog(),
+		s.lambda(),
 	}
 }
 
@@ -77,6 +78,7 @@ const (
 	GroupFlow       = "/aws/vpcflow"
 	GroupDNS        = "/aws/resolver"
 	GroupWAF        = "/aws/waf"
+	GroupLambda     = "/aws/lambda/results-mailer"
 	GroupSyslog     = "/hosts/syslog"
 	GroupHostAudit  = "/hosts/audit"
 	GroupJournal    = "/hosts/journal"

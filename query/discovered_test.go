@@ -162,6 +162,17 @@ func TestWholeNumbers(t *testing.T) {
 			}
 		}
 	}
+	// What 64 bits do not hold goes into columns of floats elsewhere (Arrow, Parquet).
+	for _, text := range []string{"stats sum(n) as s", "stats sum(n) as s by n | stats max(s) as s", "stats sum(n) as s | filldown s | display coalesce(s, 0) as s"} {
+		rows, err := pruning.Query(t.Context(), Request{Text: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := rows.Columns()[0]; c.Type != plan.Float {
+			t.Errorf("%s: the column is of type %d, want float", text, c.Type)
+		}
+		rows.Close()
+	}
 }
 
 func TestMisspeltFields(t *testing.T) {

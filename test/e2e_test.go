@@ -66,7 +66,7 @@ func TestEveryKindGoesInAndIsAnswered(t *testing.T) {
 		kinds := sum["kinds"].(map[string]any)
 		total := 0.0
 		for _, k := range []string{
-			"k8s.audit", "aws.cloudtrail", "aws.cloudtrail.digest", "aws.vpcflow", "aws.dns", "aws.waf", "linux.audit", "linux.syslog", "linux.journal", "container", "json", "text",
+			"k8s.audit", "aws.cloudtrail", "aws.cloudtrail.digest", "aws.vpcflow", "aws.dns", "aws.waf", "aws.lambda", "linux.audit", "linux.syslog", "linux.journal", "container", "json", "text",
 		} {
 			n, _ := kinds[k].(float64)
 			if n == 0 {

@@ -296,7 +296,7 @@ func TestNearest(t *testing.T) {
 	have := []string{"EventName", "Z", "AA", "eventName", "userIdentity.arn", "requestID", "@requestId", "verb"}
 	for name, want := range map[string]string{
 		"eventNam": "eventName", "eventname": "eventName", "EVENTNAME": "EventName", "useridentity.arn": "userIdentity.arn", "useridntty.arn": "userIdentity.arn",
-		"requestId": "requestID", "@requestid": "@requestId", "a": "", "aa": "AA", "z": "Z", "verbs": "verb", "vreb": "", "nothing": "", "": "",
+		"requestId": "requestID", "@requestid": "@requestId", "a": "", "aa": "AA", "z": "Z", "verbs": "verb", "vreb": "", "nothing": "", "userIdentity.arnold": "", "": "",
 	} {
 		if got := Nearest(name, have); got != want {
 			t.Errorf("Nearest(%q) = %q, want %q", name, got, want)

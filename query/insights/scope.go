@@ -273,14 +273,17 @@ func suggest(name string, candidates []string, fallback string) string {
 }
 
 // Nearest returns the candidate that a misspelt name of a field most likely means:
-// the same in other case, else one of which at most a fifth of the characters
-// differ, but one of a short name and none of a very short one. It is "" when
-// there is none. Names with @ in front and others are not taken for each other.
+// the same in other case, else one of which two characters differ, but one of a
+// short name and none of a very short one. It is "" when there is none. Names with
+// @ in front and others are not taken for each other.
 func Nearest(name string, candidates []string) string {
 	lower := strings.ToLower(name)
-	limit := 0
-	if len(name) > 3 {
-		limit = max(1, len(name)/5)
+	limit := 2
+	switch {
+	case len(name) < 4:
+		limit = 0
+	case len(name) < 10:
+		limit = 1
 	}
 	best, dist, exact := "", limit+1, 0
 	for _, cand := range candidates {

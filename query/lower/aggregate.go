@@ -24,7 +24,7 @@ func (l *lowerer) aggregate(n *plan.Aggregate) error {
 		name := l.name("c")
 		sel = append(sel, v.sql+" AS "+name)
 		by = append(by, strconv.Itoa(len(sel)))
-		v = val{sql: name, typ: v.typ, atom: true}
+		v = val{sql: name, typ: v.typ, atom: true, wide: v.wide}
 		cols[k.ID] = v
 		keys = append(keys, v)
 	}

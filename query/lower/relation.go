@@ -241,7 +241,7 @@ func (l *lowerer) window(n *plan.Window) error {
 				return err
 			}
 		}
-		out := val{sql: l.name("c"), typ: v.typ, doc: v.doc, atom: true}
+		out := val{sql: l.name("c"), typ: v.typ, doc: v.doc, atom: true, wide: v.wide}
 		fn := ""
 		switch c.Func {
 		case plan.RowNumber:

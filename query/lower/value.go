@@ -338,6 +338,7 @@ func (l *lowerer) unify(vs []val) ([]val, val, error) {
 			out.doc = v.doc
 		}
 		same = same && v.typ == first
+		out.wide = out.wide || v.wide
 		numbers = numbers && (v.typ == plan.Int || v.typ == plan.Float)
 		out.doc = out.doc && v.doc
 		if v.typ == plan.JSON {
@@ -375,5 +376,6 @@ func (l *lowerer) unify(vs []val) ([]val, val, error) {
 	if out.typ != plan.JSON {
 		out.doc = false
 	}
+	out.wide = out.wide && out.typ == plan.Int
 	return res, out, nil
 }
