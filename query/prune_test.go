@@ -367,7 +367,7 @@ func randomInsights(rnd *rand.Rand, depth int) string {
 	case 1:
 		return field + " in [" + text + ", 'PutObject']"
 	case 2:
-		return "isIpInSubnet(" + field + ", '10.0.0.0/" + pick(rnd, "8", "15", "16") + "')"
+		return "isIpInSubnet(" + field + ", '" + pick(rnd, "10.0.0.0/8", "10.0.0.0/15", "10.0.0.0/16", "0.0.0.0/0", "::/0", "::/8", "::ffff:0:0/96", "::ffff:10.1.0.0/112", "fe80::/10") + "')"
 	case 3:
 		at := fmt.Sprint(day.UnixMilli())
 		if rnd.IntN(2) == 0 {

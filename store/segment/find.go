@@ -14,7 +14,7 @@ const (
 	Equal    Op = iota // is one of Values
 	Contains           // has Values[0] in it
 	Match              // has a match of Regexp
-	Within             // is an IP address in Prefix
+	Within             // is an IP address in Prefix; an IPv4 one may be written as IPv6's (RFC 4291, section 2.5.5.2), and is in blocks of either
 	Present            // is there
 	Custom             // is one that Accept accepts
 )
@@ -199,7 +199,11 @@ func (s *Reader) testColumn(t Test, path string, cols Columns, set Rows) error {
 				return false
 			}
 			a, err := netip.ParseAddr(string(v))
-			return err == nil && t.Prefix.Contains(a.Unmap().WithZone(""))
+			if err != nil {
+				return false
+			}
+			a = a.WithZone("")
+			return t.Prefix.Contains(a.Unmap()) || t.Prefix.Contains(netip.AddrFrom16(a.As16()))
 		}
 	case Custom:
 		accept = t.Accept
