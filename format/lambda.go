@@ -222,7 +222,8 @@ func lambdaTime(b []byte, p int) int {
 	return p + n
 }
 
-// uuid reads a UUID in small or capital letters at p.
+// uuid reads a UUID at p. Any letters will do: ids that are shown to the public have
+// xmpl in them (AWS Lambda Developer Guide).
 func uuid(b []byte, p int) (s span, ok bool) {
 	const size = 36
 	if len(b) < p+size {
@@ -233,7 +234,7 @@ func uuid(b []byte, p int) (s span, ok bool) {
 			if c != '-' {
 				return s, false
 			}
-		} else if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'f') {
+		} else if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
 			return s, false
 		}
 	}

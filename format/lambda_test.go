@@ -44,7 +44,8 @@ func TestClassifyLambda(t *testing.T) {
 		{"exported timeout", "2021-11-10T17:26:53.123Z 2021-11-10T17:26:50.000Z " + lambdaUUID + " Task timed out after 3.00 seconds", lambda},
 
 		{"START of something else", "START RequestId: 17", text},
-		{"no UUID", "START RequestId: " + lambdaID + " Version: $LATEST", text},
+		{"an id of the documentation", "START RequestId: " + lambdaID + " Version: $LATEST", lambda},
+		{"no UUID", "START RequestId: " + strings.Replace(lambdaID, "-", "_", 1) + " Version: $LATEST", text},
 		{"REPORT of something else", "REPORT of the day", text},
 		{"START alone", "START RequestId: ", text},
 		{"a level in brackets", "[INFO]\tmain started at 10", text},

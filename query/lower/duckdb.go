@@ -257,7 +257,9 @@ func (d duckDB) Op(op Op, args []string) (string, bool) {
 		sql := "try_strptime(" + args[0] + ", " + d.Text(args[1]) + ")"
 		switch {
 		case strings.Contains(strings.ReplaceAll(args[1], "%%", ""), "%z"): // the text says the zone
-			return "timezone('UTC', " + sql + ")", true
+			// DuckDB reads no Z there, which is what X mostly finds.
+			utc := "try_strptime(" + args[0] + ", " + d.Text(strings.NewReplacer("%%", "%%", "%z", "Z").Replace(args[1])) + ")"
+			return "coalesce(timezone('UTC', " + sql + "), " + utc + ")", true
 		case args[2] != "UTC":
 			return "timezone('UTC', timezone(" + d.Text(args[2]) + ", " + sql + "))", true
 		}

@@ -40,6 +40,7 @@ func TestExpressions(t *testing.T) {
 		{"now()", "1767351600"}, {"queryEndTime() - queryStartTime()", "126000000"}, {"queryTimeRange()", "126000000"}, {"concat(@timestamp)", "2026-01-02 10:06:30.123"},
 		{"formatDate(@timestamp, '%Y/%m/%d %H')", "2026/01/02 10"}, {"strftime(@timestamp, '%H:%M', 'Europe/Berlin')", "11:06"}, {`parseDate(when, "yyyy-MM-dd'T'HH:mm:ss")`, "1767323045000"}, {`parseDate(when, "yyyy-MM-dd'T'HH:mm:ss", "Europe/Berlin")`, "1767319445000"},
 		{`parseDate("2026-01-02 03:04:05 +0100", "yyyy-MM-dd HH:mm:ss Z")`, "1767319445000"}, {"parseDate(s, 'yyyy')", absent},
+		{`parseDate("2026-01-02T03:04:05Z", "yyyy-MM-dd'T'HH:mm:ssX")`, "1767323045000"}, {`parseDate("2026-01-02T03:04:05+01", "yyyy-MM-dd'T'HH:mm:ssX")`, "1767319445000"}, {`parseDate("2026-01-02T03:04:05", "yyyy-MM-dd'T'HH:mm:ssX")`, absent},
 		// text
 		{"toupper(s)", "HELLO WORLD"}, {"tolower(s)", "hello world"}, {"strlen(u)", "6"}, {"messageSize(u)", "7"}, {"substr(s, 6)", "World"}, {"substr(s, 0, 5)", "Hello"}, {"substr(s, -3, 2)", "He"}, {"substr(s, 100)", ""}, {"substr(s, 0, -1)", ""}, {"substr(missing, 1)", absent},
 		{"replace(s, 'l', 'L')", "HeLLo WorLd"}, {"replace(s, '', 'L')", "Hello World"}, {"concat(s, missing, 1, t)", "Hello World1true"}, {"concat(missing)", ""}, {`ltrim("xyZxyfooxyZ","xyZ")`, "fooxyZ"}, {`rtrim("xyZxyfooxyZ","xyZ")`, "xyZxyfoo"}, {"trim(sp)", "x"}, {"concat('[', ltrim(sp), ']')", "[x ]"},
