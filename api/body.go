@@ -175,8 +175,8 @@ func (s *Server) refuseUnread(r *http.Request, most int64) *failure {
 		}
 	}
 	// Nothing is reserved by what a header announces, but who announces more
-	// than there is room for will not fit.
-	if f == nil && r.ContentLength <= s.cfg.MaxBody && min(r.ContentLength, most) > s.memory.free() {
+	// than there is room for, once it is taken apart, will not fit.
+	if f == nil && r.ContentLength <= s.cfg.MaxBody && s.room(min(r.ContentLength, most)) > s.memory.free() {
 		f = overloaded("too many bodies are being received")
 	}
 	if f != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"runtime"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -162,6 +163,20 @@ func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, f)
 		return
 	}
+	// Whoever waits for a turn holds the bytes of a body, and not the records that it
+	// takes several times as much to have.
+	leave, f := s.turn(r, req)
+	if f != nil {
+		s.fail(w, r, f)
+		return
+	}
+	defer leave()
+	weight := min(int64(len(b.data)), workBytes())
+	if err := s.work.Acquire(r.Context(), weight); err != nil {
+		s.fail(w, r, s.failureOf(r, "wait to ingest", err))
+		return
+	}
+	defer s.work.Release(weight)
 	records, f := s.takeRecords(b, req.Kind, isFramed)
 	if f != nil {
 		s.fail(w, r, f)
@@ -193,8 +208,18 @@ func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
 	if !isFramed {
 		b.drop() // the records have memory of their own
 	}
-	s.store(w, r, req)
+	result, f := s.put(r, req)
+	if f != nil {
+		s.fail(w, r, f)
+		return
+	}
+	writeJSON(w, http.StatusOK, result.whole())
 }
+
+// workBytes is how many bytes of bodies are taken apart and stored at once, a larger
+// one all the same. While it is, a body of short lines takes five times its size; more at
+// once than there are processors is no faster for large ones.
+func workBytes() int64 { return int64(max(2, runtime.GOMAXPROCS(0))) * (8 << 20) }
 
 // identify sets what a batch is compared by when it is sent again. One without an
 // id is compared with none.
@@ -236,12 +261,21 @@ func sameSlice[T any](a, b []T) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
+// beside is what the records of a body of n bytes cost beside their bytes: half of
+// them can be line feeds.
+func (s *Server) beside(n int64) int64 { return min(n/2+1, int64(s.cfg.MaxRecords)) * framedSize }
+
+// room is what a body of n bytes takes in all, if it is not compressed: framing may copy it.
+func (s *Server) room(n int64) int64 {
+	if n <= 0 {
+		return 0
+	}
+	return 2*n + s.beside(n)
+}
+
 // takeRecords frames a body, within the limits.
 func (s *Server) takeRecords(b *body, kind trailward.Kind, isFramed bool) ([]trailward.Framed, *failure) {
-	// What the records cost beside their bytes; half of the bytes can be line
-	// feeds.
-	estimate := min(int64(len(b.data))/2+1, int64(s.cfg.MaxRecords)) * framedSize
-	if !b.hold(estimate) {
+	if !b.hold(s.beside(int64(len(b.data)))) {
 		return nil, overloaded("too many bodies are being received")
 	}
 	var records []trailward.Framed
@@ -281,26 +315,30 @@ func (s *Server) tooManyRecords() *failure {
 	return tooLarge("records", fmt.Sprintf("the body holds more than %d records", s.cfg.MaxRecords))
 }
 
-// store hands a batch to the store and answers when it is durable.
-func (s *Server) store(w http.ResponseWriter, r *http.Request, req IngestRequest) {
-	result, f := s.keep(r, req)
-	if f != nil {
-		s.fail(w, r, f)
-		return
+// turn waits until a batch may be stored. leave gives the turn back.
+func (s *Server) turn(r *http.Request, req IngestRequest) (leave func(), f *failure) {
+	leave, err := s.ingests.enter(r.Context(), req.Principal+"\x00"+req.Group)
+	if errors.Is(err, errFull) {
+		return nil, overloaded("too many batches are being stored")
 	}
-	writeJSON(w, http.StatusOK, result.whole())
+	if err != nil {
+		return nil, s.failureOf(r, "wait to ingest", err)
+	}
+	return leave, nil
 }
 
 // keep waits for a turn and stores a batch. Without a failure, it is durable.
 func (s *Server) keep(r *http.Request, req IngestRequest) (IngestResult, *failure) {
-	leave, err := s.ingests.enter(r.Context(), req.Principal+"\x00"+req.Group)
-	if errors.Is(err, errFull) {
-		return IngestResult{}, overloaded("too many batches are being stored")
-	}
-	if err != nil {
-		return IngestResult{}, s.failureOf(r, "wait to ingest", err)
+	leave, f := s.turn(r, req)
+	if f != nil {
+		return IngestResult{}, f
 	}
 	defer leave()
+	return s.put(r, req)
+}
+
+// put stores a batch whose turn it is.
+func (s *Server) put(r *http.Request, req IngestRequest) (IngestResult, *failure) {
 	route := routeName(r)
 	s.metrics.received.WithLabelValues(route).Add(float64(len(req.Records)))
 	result, err := s.deps.Ingest(r.Context(), req)

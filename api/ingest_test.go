@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -375,7 +376,13 @@ func TestIngestsAtOnce(t *testing.T) {
 		<-release
 		return nil
 	}}
-	s := start(t, Config{MaxIngests: 1, IngestWait: 10 * time.Millisecond}, f.deps())
+	deps := f.deps()
+	var framed atomic.Int64
+	deps.Frame = func(body []byte, kind trailward.Kind, maxRecords, maxLine int) ([]trailward.Framed, error) {
+		framed.Add(1)
+		return FrameLines(body, kind, maxRecords, maxLine)
+	}
+	s := start(t, Config{MaxIngests: 1, IngestWait: 10 * time.Millisecond}, deps)
 	done := make(chan int)
 	go func() {
 		resp, err := http.Post(s.URL()+"/v1/ingest?group=g", "text/plain", strings.NewReader("x"))
@@ -391,6 +398,9 @@ func TestIngestsAtOnce(t *testing.T) {
 	resp, out := ask(t, s, "POST", "/v1/ingest?group=g", strings.NewReader("x"))
 	if resp.StatusCode != 429 || resp.Header.Get("Retry-After") == "" {
 		t.Errorf("POST while full = %d %s, want 429 with Retry-After", resp.StatusCode, out)
+	}
+	if n := framed.Load(); n != 1 {
+		t.Errorf("%d bodies were taken apart, want the one whose turn it is", n)
 	}
 	errorOf(t, resp, out)
 	close(release)
@@ -612,7 +622,7 @@ func TestNoRoomForTheAnnounced(t *testing.T) {
 	if !s.memory.take(held) {
 		t.Fatal("no memory in the beginning")
 	}
-	for _, tt := range []struct{ size, status int }{{100, 200}, {1<<19 + 1, 429}, {1<<20 + 1, 413}} {
+	for _, tt := range []struct{ size, status int }{{100, 200}, {1<<18 + 1, 429}, {1<<20 + 1, 413}} {
 		resp, out := ask(t, s, "POST", "/v1/ingest?group=g", bytes.NewReader(bytes.Repeat([]byte("x"), tt.size)))
 		if resp.StatusCode != tt.status {
 			t.Errorf("POST of %d bytes with 512 KiB free = %d %s, want %d", tt.size, resp.StatusCode, out, tt.status)

@@ -19,6 +19,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"trailward/auth"
 )
 
@@ -35,7 +37,8 @@ type Server struct {
 
 	crossOrigin *http.CrossOriginProtection
 	memory      *budget
-	ingests     *fairGate // by principal and group
+	ingests     *fairGate           // by principal and group
+	work        *semaphore.Weighted // bytes of bodies that are taken apart and stored
 	queries     *fairGate
 	cats        *fairGate // apart: a slow reader may hold one for hours
 	async       *asyncQueries
@@ -85,6 +88,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	s.memory = &budget{limit: s.cfg.MaxBodyMemory}
 	s.ingests = newIngestGate(s.cfg)
+	s.work = semaphore.NewWeighted(workBytes())
 	s.queries = newFairGate(s.cfg)
 	cats := s.cfg
 	cats.MaxQueries, cats.MaxPrincipalQueries = s.cfg.MaxCats, max(1, s.cfg.MaxCats*3/4)

@@ -10,6 +10,14 @@ import (
 // guide, "CloudTrail digest file structure").
 type Digest struct {
 	Object string // its own key in the bucket: digestS3Object
+	Bucket string // digestS3Bucket
+	End    string // digestEndTime, as it stands there
+	// Fingerprint is that of the public key that it is signed with, and Algorithm
+	// how. Its signature is not in it.
+	Fingerprint, Algorithm string
+	// Previous is the key of the digest of the hour before, and PreviousSignature the
+	// signature of that, in hexadecimal; empty if there was none.
+	Previous, PreviousSignature string
 	// Files are the log files of the hour, and last the digest of the hour
 	// before, if there was one.
 	Files []DigestFile
@@ -35,7 +43,11 @@ func ParseDigest(raw []byte) (d Digest, ok bool) {
 		Start    *string `json:"digestStartTime"`
 		End      *string `json:"digestEndTime"`
 		Object   *string `json:"digestS3Object"`
+		Bucket   string  `json:"digestS3Bucket"`
+		Key      string  `json:"digestPublicKeyFingerprint"`
+		Signed   string  `json:"digestSignatureAlgorithm"`
 		Previous *string `json:"previousDigestS3Object"`
+		PrevSign string  `json:"previousDigestSignature"`
 		PrevHash *string `json:"previousDigestHashValue"`
 		PrevAlgo *string `json:"previousDigestHashAlgorithm"`
 		LogFiles []struct {
@@ -47,7 +59,10 @@ func ParseDigest(raw []byte) (d Digest, ok bool) {
 	if json.Unmarshal(raw, &f) != nil || f.Account == nil || f.Start == nil || f.End == nil || f.Object == nil {
 		return d, false
 	}
-	d.Object = *f.Object
+	d.Object, d.Bucket, d.End, d.Fingerprint, d.Algorithm, d.PreviousSignature = *f.Object, f.Bucket, *f.End, f.Key, f.Signed, f.PrevSign
+	if f.Previous != nil {
+		d.Previous = *f.Previous
+	}
 	add := func(object, hash, algorithm string, digest bool) {
 		sum, err := hex.DecodeString(hash)
 		if object == "" || algorithm != "SHA-256" || err != nil || len(sum) != 32 {

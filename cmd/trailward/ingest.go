@@ -21,6 +21,7 @@ type ingestCmd struct {
 	Stream     string   `placeholder:"S" help:"Log stream; default: one for each file, named after it."`
 	Kind       string   `default:"auto" placeholder:"KIND" help:"Kind of the records (${kinds}); auto finds it by content."`
 	Output     string   `enum:"text,json" default:"text" help:"How to write the summary: text, or json: one object."`
+	DigestKeys []string `sep:"none" placeholder:"FILE" help:"Check the signatures of CloudTrail digests with the public keys in FILE, which 'aws cloudtrail list-public-keys' printed for their region and time. Repeat for more."`
 	Files      []string `arg:"" name:"file" help:"Files, folders and archives; - is stdin. Packed ones (gzip, zstd, bzip2, tar, zip) are unpacked, Parquet is read."`
 }
 
@@ -50,6 +51,12 @@ func (c *ingestCmd) Run(a *app) error {
 		}
 		if _, err := os.Stat(p); err != nil {
 			return err // names the path and what was done
+		}
+	}
+	if len(c.DigestKeys) > 0 {
+		var err error
+		if job.digestKeys, err = readDigestKeys(c.DigestKeys); err != nil {
+			return err
 		}
 	}
 	return a.withPlace(&c.placeFlags, true, func(b backend) error {

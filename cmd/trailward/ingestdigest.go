@@ -22,12 +22,14 @@ const (
 
 // digestSums holds the log files and digests of a load against what the digests
 // among them say. A digest's own signature is not in the file but in the
-// object's metadata, and so is not checked.
+// object's metadata, and in the digest of the hour after.
 type digestSums struct {
-	files  map[string][]summed // by the last part of their name
-	count  int
-	wanted []wanted
-	over   bool // there were more than maxDigestFiles
+	keys    digestKeys               // to check signatures with; nil: they are not checked
+	digests map[string]format.Digest // by file, without the files that they name; with keys only
+	files   map[string][]summed      // by the last part of their name
+	count   int
+	wanted  []wanted
+	over    bool // there were more than maxDigestFiles
 }
 
 // summed is a file of the load.
@@ -50,6 +52,18 @@ func (d *digestSums) record(name string, n int64, raw []byte) {
 	digest, ok := format.ParseDigest(raw)
 	if !ok {
 		return
+	}
+	if d.keys != nil {
+		if d.digests == nil {
+			d.digests = map[string]format.Digest{}
+		}
+		if len(d.digests) == maxDigestFiles {
+			d.over = true
+			return
+		}
+		head := digest
+		head.Files = nil
+		d.digests[name] = head
 	}
 	for _, f := range digest.Files {
 		if len(d.wanted) == maxDigestFiles {
@@ -110,6 +124,9 @@ func (d *digestSums) report(total *api.IngestResult, warn func(string)) {
 	}
 	if missing > 0 {
 		warn(fmt.Sprintf("%d of the %d files that CloudTrail digests name are not among those loaded now, and were not compared", missing, len(d.wanted)))
+	}
+	if d.keys != nil {
+		d.signatures(total, warn)
 	}
 	if d.over {
 		warn(fmt.Sprintf("there are more than %d CloudTrail files: not all were held against the digests", maxDigestFiles))

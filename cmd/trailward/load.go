@@ -78,7 +78,7 @@ func (b *fileBatch) add(f trailward.Framed) {
 // loadFiles reads the job's files and hands their records to store, batch by
 // batch. The result says what was stored until the error, if there is one.
 func loadFiles(ctx context.Context, job ingestJob, store func(context.Context, *fileBatch) (api.IngestResult, error)) (total api.IngestResult, err error) {
-	sums := &digestSums{}
+	sums := &digestSums{keys: job.digestKeys}
 	report, err := file.Walk(ctx, job.paths, file.Options{
 		Kind: job.kind, Stdin: job.stdin,
 		Progress: func(done, all int64) { job.progress.Bytes(done, max(all, 0)) },

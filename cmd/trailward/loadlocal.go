@@ -32,7 +32,7 @@ func (l *local) Ingest(ctx context.Context, job ingestJob) (total api.IngestResu
 	load := l.store.NewLoad()
 	p := intake.NewPreparer()
 	damaged := map[string]int64{}
-	sums := &digestSums{}
+	sums := &digestSums{keys: job.digestKeys}
 	report, err := file.Walk(ctx, job.paths, file.Options{
 		Kind: job.kind, Stdin: job.stdin,
 		Progress: func(done, all int64) { job.progress.Bytes(done, max(all, 0)) },

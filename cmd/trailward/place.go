@@ -146,13 +146,14 @@ type backend interface {
 
 // ingestJob is what to load and where to.
 type ingestJob struct {
-	group    string
-	stream   string         // empty: a stream for each file, named after it
-	kind     trailward.Kind // empty: found by content
-	paths    []string       // files and folders; "-" is stdin
-	stdin    io.Reader
-	progress *term.Progress // may be nil
-	warn     func(string)   // is told of files that are damaged or passed over
+	group      string
+	stream     string         // empty: a stream for each file, named after it
+	kind       trailward.Kind // empty: found by content
+	paths      []string       // files and folders; "-" is stdin
+	stdin      io.Reader
+	progress   *term.Progress // may be nil
+	digestKeys digestKeys     // nil: signatures of CloudTrail digests are not checked
+	warn       func(string)   // is told of files that are damaged or passed over
 }
 
 // openBackend opens what loc names.
