@@ -40,7 +40,7 @@ var trinoCases = []struct{ expr, want string }{
 	{"week(date '2021-01-03')", "53"}, {"day_of_week(date '2021-01-03')", "7"}, {"date_trunc('week', date '2021-01-03')", "2020-12-28"}, {"date '2024-01-05' - date '2024-01-01' = interval '4' day", "true"},
 	{"to_iso8601(timestamp '2024-01-01 00:00:00' AT TIME ZONE 'UTC')", "2024-01-01T00:00:00.000Z"}, {"hour(from_unixtime(0) AT TIME ZONE 'Asia/Tokyo')", "9"}, {"date_format(from_unixtime(0, 'Asia/Tokyo'), '%H')", "09"},
 	// Functions that DuckDB has not, or has in another form.
-	{"format('%s-%05d-%.2f-%%', 'a', 42, 2.5)", "a-00042-2.50-%"}, {"format('%,d %x', 1234567, 255)", "1,234,567 ff"}, {"bit_count(7, 64)", "3"}, {"find_first(ARRAY[1, 5, 7], x -> x > 2)", "5"}, {"trim_array(ARRAY[1, 2, 3], 1)", "[1 2]"},
+	{"format('%s-%05d-%.2f-%%', 'a', 42, 2.5)", "a-00042-2.50-%"}, {"format('%.1f|%.0f|%.2f', 2.25, 0.5, 1.005e0)", "2.3|1|1.01"}, {"format('%,d %x', 1234567, 255)", "1,234,567 ff"}, {"bit_count(7, 64)", "3"}, {"find_first(ARRAY[1, 5, 7], x -> x > 2)", "5"}, {"trim_array(ARRAY[1, 2, 3], 1)", "[1 2]"},
 	{"ngrams(ARRAY['a', 'b', 'c'], 2)", "[[a b] [b c]]"}, {"zip(ARRAY[1, 2], ARRAY['a'])[2].field0", "2"}, {"map_filter(map(ARRAY['a', 'b'], ARRAY[1, 2]), (k, v) -> v > 1)['b']", "2"},
 	{"cardinality(map_filter(map(ARRAY['a', 'b'], ARRAY[1, 2]), (k, v) -> k = 'a'))", "1"}, {"transform_values(map(ARRAY['a'], ARRAY[1]), (k, v) -> v + 1)['a']", "2"}, {"transform_keys(map(ARRAY['a'], ARRAY[1]), (k, v) -> upper(k))['A']", "1"},
 	{"map_from_entries(ARRAY[ROW('a', 1)])['a']", "1"}, {"split_to_map('a=1,b=2=3', ',', '=')['b']", "2=3"}, {"width_bucket(5, 0, 10, 5)", "3"}, {"width_bucket(-1, 0, 10, 5)", "0"}, {"width_bucket(11, 0, 10, 5)", "6"}, {"normalize('abc')", "abc"},
