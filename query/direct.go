@@ -122,15 +122,13 @@ func (s *scan) rowsOf(n *narrowed, g *partGroup, i int, rows []int64) ([]*direct
 			if e.typ == plan.Null {
 				break
 			}
-			cols := e.cols
 			if e.object != nil {
-				cols = cols[:len(cols)-len(e.object.members)]
 				src.object, objects = e.object, true
 			}
 			if !e.plain && !e.plainBut || e.typ != n.types[j] && !(e.typ == plan.Int && n.types[j] == plan.Text) {
 				return nil, direct.ErrUnknown
 			}
-			for _, c := range cols {
+			for _, c := range e.own() {
 				if t := g.schema.types[c]; t != e.typ && !(t == plan.Text && e.typ == plan.JSON) {
 					return nil, direct.ErrUnknown
 				}

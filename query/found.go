@@ -60,7 +60,7 @@ func (s *scan) selectFound(g *partGroup, nr *narrowed) ([]string, error) {
 		if g.exprs[j].object != nil {
 			objects = append(objects, j)
 		}
-		for _, path := range g.exprs[j].cols {
+		for _, path := range g.exprs[j].own() {
 			list.need(path)
 		}
 	}

@@ -47,6 +47,14 @@ type fieldExpr struct {
 	sql    func(col func(path string) string) string
 }
 
+// own are the columns of the value without its object.
+func (e *fieldExpr) own() []string {
+	if e.object == nil {
+		return e.cols
+	}
+	return e.cols[:len(e.cols)-len(e.object.members)]
+}
+
 // partSchema is what the parts with the same columns and kind have in common.
 type partSchema struct {
 	kind    trailward.Kind
