@@ -3,6 +3,7 @@ package match
 import (
 	"bytes"
 	"strconv"
+	"strings"
 )
 
 // Step goes one level down in a JSON value: to the member with a key, or to an
@@ -10,6 +11,8 @@ import (
 type Step struct {
 	// Key is a member's. A decimal number counts elements, too, from 0.
 	Key string
+	// Fold takes a member whose key differs in case only, where none has the key.
+	Fold bool
 	// Element says that the step goes to an element only, that of Index: from 0,
 	// or from the end with a minus, -1 being the last.
 	Element bool
@@ -28,7 +31,7 @@ func Member(b []byte, path []Step, last bool) (value []byte, ok bool) {
 		}
 		switch {
 		case b[i] == '{' && !path[k].Element:
-			i, ok = memberOf(b, i, path[k].Key, last)
+			i, ok = memberOf(b, i, &path[k], last)
 		case b[i] == '[':
 			i, ok = elementOf(b, i, &path[k])
 		default:
@@ -55,8 +58,9 @@ func valueEnd(b []byte, i int) int {
 
 // memberOf finds where the value of the first or the last member with a key
 // begins, in the object at i.
-func memberOf(b []byte, i int, key string, last bool) (at int, ok bool) {
+func memberOf(b []byte, i int, s *Step, last bool) (at int, ok bool) {
 	var buf []byte
+	exact := false
 	for i = space(b, i+1); i < len(b); i = space(b, i) {
 		if b[i] == ',' {
 			i++
@@ -77,10 +81,13 @@ func memberOf(b []byte, i int, key string, last bool) (at int, ok bool) {
 		if i = space(b, i+1); i >= len(b) {
 			return at, ok
 		}
-		if string(name) == key {
-			if at, ok = i, true; !last {
+		switch {
+		case string(name) == s.Key:
+			if at, ok, exact = i, true, true; !last {
 				return at, ok
 			}
+		case s.Fold && !exact && (!ok || last) && len(name) < 1<<10 && strings.EqualFold(string(name), s.Key):
+			at, ok = i, true
 		}
 		if end = valueEnd(b, i); end == i {
 			return at, ok

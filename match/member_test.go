@@ -61,6 +61,11 @@ func TestMember(t *testing.T) {
 			t.Errorf("the %s of two = %q, %v, want %s", path, got, ok, want)
 		}
 	}
+	for doc, want := range map[string]string{`{"aB":1,"AB":2}`: "1", `{"AB":2,"ab":3}`: "3", `{"ab":3,"AB":2}`: "3", `{"abc":1}`: "", `{"\u0041B":5}`: "5"} {
+		if got, ok := Member([]byte(doc), []Step{{Key: "ab", Fold: true}}, false); ok != (want != "") || string(got) != want {
+			t.Errorf("ab of %s in any case = %q, %v, want %s", doc, got, ok, want)
+		}
+	}
 	var got []string
 	if !Elements([]byte(` [1, "a]", [2], {"b":[3]} ]`), func(v []byte) bool { got = append(got, string(v)); return true }) {
 		t.Error("Elements() = false of an array")

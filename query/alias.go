@@ -160,5 +160,5 @@ func (s *partSchema) embedded(keys []string) (fieldExpr, bool) {
 		}
 		keys = append([]string{"@" + own}, keys[1:]...)
 	}
-	return extraction(path, keys), true
+	return s.extraction(path, keys), true
 }

@@ -96,17 +96,7 @@ func (s *scan) rowsOf(n *narrowed, g *partGroup, i int, rows []int64) ([]*direct
 	part := s.parts[i].(store.Finder)
 	number := int64(len(s.numbered))
 	s.numbered = append(s.numbered, numbered{parts: []Part{s.parts[i]}})
-	var paths []string
-	place := map[string]int{}
-	need := func(path string) int {
-		k, ok := place[path]
-		if !ok {
-			k = len(paths)
-			place[path] = k
-			paths = append(paths, path)
-		}
-		return k
-	}
+	var list neededColumns
 	// What each field is: a constant, or the first of some columns that has a value.
 	type source struct {
 		value  any
@@ -136,28 +126,26 @@ func (s *scan) rowsOf(n *narrowed, g *partGroup, i int, rows []int64) ([]*direct
 				src.value = e.constant(s.parts[i])
 				break
 			}
-			cols := e.cols
 			if e.object != nil {
-				cols = cols[:len(cols)-len(e.object.members)]
 				src.object, objects = e.object, true
 			}
 			if !e.plain && !e.plainBut || e.typ != n.types[j] && !(e.typ == plan.Int && n.types[j] == plan.Text) {
 				return nil, direct.ErrUnknown
 			}
-			for _, c := range cols {
+			for _, c := range e.own() {
 				if t := g.schema.types[c]; t != e.typ && !(t == plan.Text && e.typ == plan.JSON) {
 					return nil, direct.ErrUnknown
 				}
-				src.cols = append(src.cols, need(c))
+				src.cols = append(src.cols, list.need(c))
 			}
 		}
 	}
 	at := -1
 	if g.filter {
-		at = need(fieldTime)
+		at = list.need(fieldTime)
 	}
 	fail := func(err error) error { return fmt.Errorf("read segment %s: %w", s.parts[i].ID(), err) }
-	cols, err := part.Values(paths, rows)
+	cols, err := part.Values(list.paths, rows)
 	if err != nil {
 		return nil, fail(err)
 	}

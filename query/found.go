@@ -10,6 +10,26 @@ import (
 	"trailward/store"
 )
 
+// neededColumns are the columns that found rows need, each once.
+type neededColumns struct {
+	paths []string
+	place map[string]int
+}
+
+// need returns the place of a column in the list.
+func (c *neededColumns) need(path string) int {
+	k, ok := c.place[path]
+	if !ok {
+		if c.place == nil {
+			c.place = map[string]int{}
+		}
+		k = len(c.paths)
+		c.place[path] = k
+		c.paths = append(c.paths, path)
+	}
+	return k
+}
+
 // selectFound writes a SELECT over the rows that parts of a group have found,
 // with their values in it. It is one for all of them: the engine plans and runs
 // each member of a UNION by itself, with memory of its own.
@@ -24,16 +44,8 @@ func (s *scan) selectFound(g *partGroup, nr *narrowed) ([]string, error) {
 		return nil, nil
 	}
 	slices.Sort(parts)
-	// The columns that are needed, each as one column of values.
-	place := map[string]string{}
-	var paths []string
-	need := func(path string) {
-		if place[path] == "" {
-			place[path] = "t.p" + itoa(len(paths))
-			paths = append(paths, path)
-		}
-	}
-	var objects []int // wanted fields whose objects are columns, too
+	var list neededColumns // each is one column of values
+	var objects []int      // wanted fields whose objects are columns, too
 	message, log, kind := false, false, false
 	for j, f := range nr.wanted {
 		switch systemName(f) {
@@ -49,15 +61,15 @@ func (s *scan) selectFound(g *partGroup, nr *narrowed) ([]string, error) {
 		if g.exprs[j].object != nil {
 			objects = append(objects, j)
 		}
-		for _, path := range g.exprs[j].cols {
-			need(path)
+		for _, path := range g.exprs[j].own() {
+			list.need(path)
 		}
 	}
 	if g.filter {
-		need(fieldTime)
+		list.need(fieldTime)
 	}
 	names := []string{"n", "r"}
-	for k := range paths {
+	for k := range list.paths {
 		names = append(names, "p"+itoa(k))
 	}
 	for name, there := range map[string]bool{"l": log, "k": kind, "m": message} {
@@ -65,7 +77,7 @@ func (s *scan) selectFound(g *partGroup, nr *narrowed) ([]string, error) {
 			names = append(names, name)
 		}
 	}
-	slices.Sort(names[2+len(paths):]) // k, l, m
+	slices.Sort(names[2+len(list.paths):]) // k, l, m
 	for _, j := range objects {
 		names = append(names, objectColumn(j))
 	}
@@ -89,7 +101,7 @@ func (s *scan) selectFound(g *partGroup, nr *narrowed) ([]string, error) {
 		}
 		number := len(s.numbered)
 		s.numbered = append(s.numbered, numbered{parts: []Part{s.parts[i]}})
-		if err := s.foundValues(&values, g, i, number, paths, tail, message, objects); err != nil {
+		if err := s.foundValues(&values, g, i, number, list.paths, tail, message, objects); err != nil {
 			return nil, fmt.Errorf("read segment %s: %w", s.parts[i].ID(), err)
 		}
 	}
@@ -105,7 +117,7 @@ func (s *scan) selectFound(g *partGroup, nr *narrowed) ([]string, error) {
 			if path == fieldTime || path == fieldIngestion {
 				typ = plan.Time
 			}
-			return cast(place[path], typ)
+			return cast("t.p"+itoa(list.need(path)), typ)
 		},
 		object: func(j int) string { return "t." + objectColumn(j) },
 	}

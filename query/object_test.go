@@ -120,6 +120,8 @@ func TestObjectsAsRecorded(t *testing.T) {
 	}
 	// Elements and members of arrays, which are kept as text.
 	for text, want := range map[string]string{
+		"SELECT doc[1].N FROM json WHERE i = 0":                                                  `1.50`,
+		"SELECT json_extract_scalar(doc, '$[0].N') IS NULL FROM json WHERE i = 0":                `1`,
 		"SELECT doc[1] FROM json WHERE i = 0":                                                    `{"n":1.50,"m":null}`,
 		"SELECT doc[1] FROM json WHERE i = 2":                                                    `{"n":1.50}`,
 		"SELECT doc FROM json WHERE i = 2":                                                       `[{"n":1.50}]`,

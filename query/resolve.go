@@ -55,6 +55,14 @@ type fieldExpr struct {
 	sql    func(col func(path string) string) string
 }
 
+// own are the columns of the value without its object.
+func (e *fieldExpr) own() []string {
+	if e.object == nil {
+		return e.cols
+	}
+	return e.cols[:len(e.cols)-len(e.object.members)]
+}
+
 // partSchema is what the parts with the same columns and kind have in common.
 type partSchema struct {
 	kind    trailward.Kind
@@ -315,12 +323,12 @@ func (s *partSchema) inJSON(keys []string, paths func(name string) []string) []f
 	for i := len(keys) - 1; i > 0; i-- {
 		for _, path := range paths(strings.Join(keys[:i], ".")) {
 			if s.types[path] == plan.JSON {
-				out = append(out, extraction(path, keys[i:]))
+				out = append(out, s.extraction(path, keys[i:]))
 			}
 		}
 	}
 	if s.types[fieldRest] == plan.JSON && systemName(plan.FieldRef{Keys: keys}) == "" {
-		out = append(out, extraction(fieldRest, keys))
+		out = append(out, s.extraction(fieldRest, keys))
 	}
 	return out
 }
@@ -330,8 +338,12 @@ func (s *partSchema) inJSON(keys []string, paths func(name string) []string) []f
 const fieldRest = "@rest"
 
 // extraction is a path into the JSON text of a column.
-func extraction(path string, rest []string) fieldExpr {
-	w := literal(ways(rest).String())
+func (s *partSchema) extraction(path string, rest []string) fieldExpr {
+	keys := ways(rest)
+	if s.foldAll {
+		keys = keys.Fold()
+	}
+	w := literal(keys.String())
 	return fieldExpr{typ: plan.Text, cols: []string{path}, sql: func(col func(string) string) string {
 		c := col(path)
 		// Other records may hold plain text in the same field: the test by its

@@ -568,6 +568,7 @@ func (s *scan) selectFrom(g *partGroup, files []openFile, nr *narrowed, names, g
 	src.message = duck.MessageFunction + "(" + src.number + ", " + src.row + ")"
 	if slices.ContainsFunc(g.exprs, func(e fieldExpr) bool { return e.object != nil }) {
 		// One column, so that a record is put together once for all of its objects.
+		src.whole = true
 		src.from = "(SELECT t.*, t.file_row_number, t.file_index, " + src.message + " AS " + quote(recordColumn) + " FROM " + src.from + ") AS t"
 	}
 	return s.selectOver(g, src, nr)
@@ -580,6 +581,7 @@ type rowSource struct {
 	row     string                   // the row's number in the part
 	message string                   // the record
 	record  string                   // the same, for objects
+	whole   bool                     // record is a column of from
 	files   [][]Part                 // the parts of each file
 	log     string                   // @log
 	kind    string                   // @kind
@@ -623,6 +625,9 @@ func (s *scan) selectOver(g *partGroup, src rowSource, nr *narrowed) string {
 			sql = pointer
 		case name == fieldMessage:
 			sql = src.message
+			if src.whole && len(s.guards) == 0 {
+				sql = src.record // one call for all that is asked of a record
+			}
 			if len(e.cols) > 0 && src.message != "t.m" {
 				// What is not text in the encoding of SQL has no value there.
 				sql = "coalesce(" + src.col(fieldMessage) + ", " + sql + ")"

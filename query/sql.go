@@ -68,7 +68,7 @@ func (e *Engine) sql(req Request, start time.Time, explain bool) (task, error) {
 		},
 		statement: func(ctx context.Context, s *scan) (string, []Column, error) {
 			scans := q.Scans()
-			s.guards = q.Guards()
+			s.guards, s.looked = q.Guards(), q.LookedAt()
 			sql, err := q.SQL(func(i int, fields []plan.FieldRef) (plan.Relation, error) {
 				var kinds []trailward.Kind
 				if k := scans[i].Kind; k != "" {

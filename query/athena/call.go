@@ -59,7 +59,7 @@ func (r *rewriter) call(n node, s *scope, loc int) (operand, error) {
 	}
 	c := &call{r: r, s: s, name: name, node: n, raw: nodes(n, "children"), loc: loc}
 	if len(c.raw) < f.min || f.max >= 0 && len(c.raw) > f.max {
-		return operand{}, c.fault("%d arguments; it takes %s", len(c.raw), argCount(f))
+		return operand{}, r.src.fault(loc, fmt.Sprintf("%s: %d arguments; it takes %s", name, len(c.raw), argCount(f)), fewerArguments[name])
 	}
 	if !f.agg {
 		d, _ := n["distinct"].(bool)
@@ -174,9 +174,34 @@ var elsewhere = map[string]string{
 	"percentile": "approx_percentile(x, 0.5)", "countif": "count_if(condition)", "dayofweek": "day_of_week(t)", "~": "regexp_like(s, 'pattern')",
 }
 
+// unsupported are functions of Athena that cannot be called here, and why.
+var unsupported = map[string]string{
+	"checksum":    "its value is that of Trino's own hash, which this engine does not have",
+	"soundex":     "it is not supported",
+	"word_stem":   "it is not supported",
+	"approx_set":  "sketches are not supported: approx_distinct(x) counts",
+	"merge":       "sketches are not supported",
+	"tdigest_agg": "sketches are not supported: approx_percentile(x, 0.5)",
+	"qdigest_agg": "sketches are not supported: approx_percentile(x, 0.5)",
+	"json_object": "write CAST(map(ARRAY['a'], ARRAY[1]) AS json)",
+	"json_array":  "write CAST(ARRAY[1, 2] AS json)",
+}
+
+// fewerArguments says what functions do not take that do take it in Athena.
+var fewerArguments = map[string]string{
+	"array_sort":        "a lambda is not supported in it",
+	"approx_percentile": "weights are not supported in it",
+}
+
 func nearestHint(name string, all []string) string {
 	if h := elsewhere[name]; h != "" {
 		return "write " + h
+	}
+	if h := unsupported[name]; h != "" {
+		return h
+	}
+	if strings.HasPrefix(name, "st_") {
+		return "geospatial functions are not supported"
 	}
 	if n := nearest(name, all); n != "" {
 		return "did you mean " + n + "?"

@@ -46,11 +46,6 @@ func (r *rewriter) asList(op operand, loc int) (operand, error) {
 	return op, r.fault(loc, "an array was expected")
 }
 
-func listType(elem string) node {
-	return node{"id": "LIST", "type_info": node{"type": "LIST_TYPE_INFO", "alias": "", "extension_info": nil,
-		"child_type": node{"id": elem, "type_info": nil}}}
-}
-
 // coerce makes two operands comparable as Athena's users expect: text with a
 // number compares as a number, with a time as a time. Text that cannot be read
 // so is null, unless it is a constant: then the query is wrong.

@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -208,26 +206,4 @@ func run(t testing.TB, text string, opts Options, data map[trailward.Kind][]reco
 		return nil, nil, fmt.Errorf("%d columns where Columns() has %d", len(cols), len(q.Columns()))
 	}
 	return cols, rows, nil
-}
-
-// sharedData finds the folder with real data.
-func sharedData(t testing.TB) string {
-	if d := os.Getenv("SHARED_DATA"); d != "" {
-		return d
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		d := filepath.Join(dir, "..", "shared", "data")
-		if _, err := os.Stat(d); err == nil {
-			return d
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			t.Skip("shared/data is not here")
-		}
-		dir = up
-	}
 }

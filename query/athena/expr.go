@@ -113,7 +113,7 @@ func (r *rewriter) access(op operand, keys []key, loc int) (operand, error) {
 		switch op.typ.kind {
 		case kJSON, kStrict:
 			// All keys at once; of what is no JSON, or has no such member, null.
-			path := jsonPath(op.typ, keys)
+			path := jsonPath(op.typ, keys, true)
 			label := ""
 			if last := keys[len(keys)-1]; !last.isInt {
 				label = strings.ToLower(last.name)

@@ -107,7 +107,7 @@ func jsonExtract(c *call) (operand, error) {
 
 // jsonValue is the JSON of a member as it stands in the text.
 func jsonValue(op operand, keys []key) operand {
-	v := callNode(plan.ValueFunction, strictJSON(op).node, textNode(jsonPath(typ{}, keys)))
+	v := callNode(plan.ValueFunction, strictJSON(op).node, textNode(jsonPath(typ{}, keys, false)))
 	return operand{node: jsonCastNode(v, false), typ: typ{kind: kStrict, keys: op.typ.keys}}
 }
 
@@ -125,14 +125,14 @@ func jsonExtractScalar(c *call) (operand, error) {
 	if keys == nil {
 		return operand{}, c.fault("a path with * names no single value")
 	}
-	return operand{node: callNode(plan.ScalarFunction, strictJSON(c.args[0]).node, textNode(jsonPath(typ{}, keys))), typ: tText}, nil
+	return operand{node: callNode(plan.ScalarFunction, strictJSON(c.args[0]).node, textNode(jsonPath(typ{}, keys, false))), typ: tText}, nil
 }
 
 // wholeValue is the way to a value itself.
 const wholeValue = "[[]]"
 
-// jsonPath writes keys as plan.Ways.
-func jsonPath(t typ, keys []key) string {
+// jsonPath writes keys as plan.Ways; with fold names have no case.
+func jsonPath(t typ, keys []key, fold bool) string {
 	way := make([]plan.Step, len(keys))
 	for i, k := range keys {
 		way[i].Key = k.name
@@ -146,7 +146,11 @@ func jsonPath(t typ, keys []key) string {
 			}
 		}
 	}
-	return plan.Ways{way}.String()
+	out := plan.Ways{way}
+	if fold {
+		out = out.Fold()
+	}
+	return out.String()
 }
 
 // convertPath reads a JSONPath as Trino has it ($.a.b[0]["c"][*], and the

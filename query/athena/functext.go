@@ -186,6 +186,15 @@ func format(c *call) (operand, error) {
 		case "d", "x", "X", "o":
 			*a, err = c.r.castTo(*a, "BIGINT", false)
 		case "f", "e", "E", "g":
+			if verb == "f" { // Java rounds halves up, C to the even digit
+				digits := 6
+				if m[6] >= 0 {
+					digits, _ = strconv.Atoi(s[m[6]+1 : m[7]])
+				}
+				if a.typ.numeric() && digits < 16 {
+					a.node = callNode("round", a.node, intNode(int64(digits)))
+				}
+			}
 			*a, err = c.r.castTo(*a, "DOUBLE", false)
 			if m[6] < 0 {
 				out.WriteString(s[m[0]:m[8]] + ".6" + verb)

@@ -59,6 +59,9 @@ func (r *rewriter) showLater(n node, s *scope, cols []outCol) {
 				continue
 			}
 			var shown *column
+			if r.types == nil && c.sys == "" && c.typ.kind == kJSON {
+				item[onlyShown] = true // the tree of the first pass is not printed
+			}
 			switch later := rel.scan.later[c.ref().Key()]; {
 			case c.sys == "@message":
 				shown = systemColumn("@ptr")
@@ -88,6 +91,38 @@ func (r *rewriter) showLater(n node, s *scope, cols []outCol) {
 			}
 		}
 	}
+}
+
+// onlyShown marks columns that may have later text in their place.
+const onlyShown = "only shown"
+
+// lookedAt are the fields, by FieldRef.Key, of columns that stand elsewhere than
+// where later text may take their place.
+func (r *rewriter) lookedAt(root node) map[string]bool {
+	out := map[string]bool{}
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case node:
+			if names := strs(v, "column_names"); str(v, "class") == "COLUMN_REF" {
+				for _, s := range r.scans {
+					if len(names) == 2 && s.alias == names[0] && s.used[names[1]] != nil && v[onlyShown] == nil {
+						out[s.used[names[1]].ref().Key()] = true
+					}
+				}
+				return
+			}
+			for _, x := range v {
+				walk(x)
+			}
+		case []any:
+			for _, x := range v {
+				walk(x)
+			}
+		}
+	}
+	walk(root)
+	return out
 }
 
 // showsFew says whether a query shows at most maxLater rows.

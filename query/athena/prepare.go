@@ -70,6 +70,7 @@ type Query struct {
 	selects     []grouped
 	conditional bool // something chooses among the records
 	guards      []plan.FieldRef
+	looked      map[string]bool
 }
 
 // Prepare checks the text and finds its tables and their fields. A fault in
@@ -128,7 +129,7 @@ func Prepare(text string, opts Options) (*Query, error) {
 	for _, c := range cols {
 		q.columns = append(q.columns, Column{c.name, c.typ.planType()})
 	}
-	q.guards = r.guards
+	q.guards, q.looked = r.guards, r.lookedAt(root)
 	return q, nil
 }
 
@@ -138,6 +139,10 @@ func (q *Query) Scans() []Scan { return q.scans }
 // Guards are the fields of plan.Held of which one is true for each record that the
 // statement looks at as a whole; nil when it may be any record.
 func (q *Query) Guards() []plan.FieldRef { return q.guards }
+
+// LookedAt are the fields, by FieldRef.Key, of which the statement needs the values
+// before the rows to be shown are chosen. Of others it may show later text.
+func (q *Query) LookedAt() map[string]bool { return q.looked }
 
 // Kinds gives the kinds of the tables, each once; "" means all kinds.
 func (q *Query) Kinds() []trailward.Kind {

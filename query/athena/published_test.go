@@ -9,13 +9,14 @@ import (
 	"strings"
 	"testing"
 
+	"trailward/internal/sampletest"
 	"trailward/query/plan"
 )
 
 type published struct{ ID, Query, Dialect string }
 
 func publishedQueries(t testing.TB) []published {
-	f, err := os.Open(filepath.Join(sharedData(t), "queries", "athena-queries.jsonl"))
+	f, err := os.Open(filepath.Join(sampletest.Dir(t), "queries", "athena-queries.jsonl"))
 	if err != nil {
 		t.Skip(err)
 	}

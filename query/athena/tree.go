@@ -98,7 +98,14 @@ func syntaxHint(sql string, off int) string {
 	if w := words(sql[off:]); len(w) > 0 && strings.HasPrefix(sql[off:], w[0]) {
 		here = w[0]
 	}
+	before := strings.ToUpper(sql[:off])
 	switch {
+	case strings.Contains(before, "MATCH_RECOGNIZE"):
+		return "MATCH_RECOGNIZE is not supported"
+	case strings.EqualFold(here, "WITH") && strings.Contains(before, "FETCH"):
+		return "FETCH … WITH TIES is not supported: choose by rank() OVER (…) of a subquery"
+	case strings.HasPrefix(sql[off:], ":") && (strings.Contains(before, "JSON_OBJECT") || strings.Contains(before, "JSON_ARRAY")):
+		return "json_object('a': 1) is not supported: write CAST(map(ARRAY['a'], ARRAY[1]) AS json)"
 	case strings.EqualFold(last, "ORDER"), strings.EqualFold(last, "GROUP"):
 		return "expected BY"
 	case strings.EqualFold(last, "TOP"):

@@ -78,6 +78,10 @@ func trailward_list(infoPtr, inputPtr, outputPtr unsafe.Pointer) {
 	}
 }
 
+// maxElements bounds the elements of the lists that one call of a function gives,
+// for up to 2,048 texts, as MaxVectorBytes does their text.
+const maxElements = MaxVectorBytes / 16
+
 // fill answers one vector of calls. The elements are gathered first: the list's
 // vector moves when it grows.
 func (f *ListFunction) fill(input duckdb.DataChunk, output duckdb.Vector) error {
@@ -96,6 +100,9 @@ func (f *ListFunction) fill(input duckdb.DataChunk, output duckdb.Vector) error 
 		}
 		before := len(data)
 		is := f.Call(in.bytes(row), func(element []byte, ok bool) {
+			if len(ends) > maxElements || len(data) > MaxVectorBytes {
+				return
+			}
 			if data = append(data, element...); !ok {
 				missing = append(missing, uint64(len(ends)))
 			}
@@ -109,6 +116,9 @@ func (f *ListFunction) fill(input duckdb.DataChunk, output duckdb.Vector) error 
 			ends, data = ends[:first], data[:before]
 			setMissing(output, row)
 			continue
+		}
+		if len(ends) > maxElements || len(data) > MaxVectorBytes {
+			return fmt.Errorf("lists of 2,048 rows have more than %d elements or %d MiB of text, which is the limit: narrow the conditions", maxElements, MaxVectorBytes>>20)
 		}
 		entries[row][1] = uint64(len(ends)) - entries[row][0]
 	}

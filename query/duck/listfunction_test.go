@@ -14,6 +14,12 @@ func TestListFunctions(t *testing.T) {
 			}
 			return text != "no list"
 		}},
+		{Name: "many", Call: func(_ string, add func([]byte, bool)) bool {
+			for range maxElements + 9 {
+				add(nil, true)
+			}
+			return true
+		}},
 		{Name: "broken", Call: func(string, func([]byte, bool)) bool { panic("secret") }},
 	}})
 	s := acquire(t, p, 0)
@@ -31,6 +37,9 @@ func TestListFunctions(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s = %v, %v, want %v", c.sql, got, err, c.want)
 		}
+	}
+	if _, err := all(t.Context(), s, "SELECT len(many('x'))"); err == nil || !strings.Contains(err.Error(), "the limit") {
+		t.Errorf("a list of too many elements gave %v, want an error", err)
 	}
 	if _, err := all(t.Context(), s, "SELECT broken('x')"); err == nil || strings.Contains(err.Error(), "\n") {
 		t.Errorf("a function that panics gave %v, want an error on one line", err)

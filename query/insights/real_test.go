@@ -7,30 +7,9 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
-)
 
-// sharedData finds the folder of real data, or skips the test.
-func sharedData(t *testing.T) string {
-	t.Helper()
-	if d := os.Getenv("SHARED_DATA"); d != "" {
-		return d
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		d := filepath.Join(dir, "..", "shared", "data")
-		if st, err := os.Stat(d); err == nil && st.IsDir() {
-			return d
-		}
-		if up := filepath.Dir(dir); up != dir {
-			dir = up
-			continue
-		}
-		t.Skip("no ../shared/data above the working directory, and SHARED_DATA is not set")
-	}
-}
+	"trailward/internal/sampletest"
+)
 
 // unsupported are the published queries that do not compile, each with the
 // true reason.
@@ -41,7 +20,7 @@ var unsupported = map[string]string{
 }
 
 func TestPublishedQueries(t *testing.T) {
-	f, err := os.Open(filepath.Join(sharedData(t), "queries", "insights-queries.jsonl"))
+	f, err := os.Open(filepath.Join(sampletest.Dir(t), "queries", "insights-queries.jsonl"))
 	if err != nil {
 		t.Skip(err)
 	}

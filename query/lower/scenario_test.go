@@ -19,6 +19,7 @@ import (
 
 	"github.com/duckdb/duckdb-go/v2"
 
+	"trailward/internal/sampletest"
 	"trailward/query/insights"
 	"trailward/query/lower"
 	"trailward/query/plan"
@@ -472,7 +473,7 @@ func TestReferenceExamples(t *testing.T) {
 // TestPublishedQueries runs the real queries that compile: the engine must
 // take what they become.
 func TestPublishedQueries(t *testing.T) {
-	f, err := os.Open(filepath.Join(sharedData(t), "queries", "insights-queries.jsonl"))
+	f, err := os.Open(filepath.Join(sampletest.Dir(t), "queries", "insights-queries.jsonl"))
 	if err != nil {
 		t.Skip(err)
 	}
@@ -501,28 +502,5 @@ func TestPublishedQueries(t *testing.T) {
 	}
 	if err := sc.Err(); err != nil || n < 170 {
 		t.Errorf("ran %d queries, want at least 150: %v", n, err)
-	}
-}
-
-// sharedData finds the folder of real data, or skips the test.
-func sharedData(t *testing.T) string {
-	t.Helper()
-	if d := os.Getenv("SHARED_DATA"); d != "" {
-		return d
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		d := filepath.Join(dir, "..", "shared", "data")
-		if st, err := os.Stat(d); err == nil && st.IsDir() {
-			return d
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			t.Skip("no ../shared/data above the working directory, and SHARED_DATA is not set")
-		}
-		dir = up
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"trailward/internal/sampletest"
 )
 
 // show writes the pattern of one mask.
@@ -148,7 +150,7 @@ func TestSeverity(t *testing.T) {
 
 // TestRealTexts finds the patterns of real logs: few, for many lines.
 func TestRealTexts(t *testing.T) {
-	dir := sharedData(t)
+	dir := sampletest.Dir(t)
 	for _, c := range []struct {
 		file string
 		most int
@@ -169,28 +171,6 @@ func TestRealTexts(t *testing.T) {
 		for _, p := range got[:min(3, len(got))] {
 			t.Logf("%d %s %s", p.Count, p.Severity, p.Text)
 		}
-	}
-}
-
-func sharedData(t *testing.T) string {
-	t.Helper()
-	if d := os.Getenv("SHARED_DATA"); d != "" {
-		return d
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		d := filepath.Join(dir, "..", "shared", "data")
-		if st, err := os.Stat(d); err == nil && st.IsDir() {
-			return d
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			t.Skip("no ../shared/data above the working directory, and SHARED_DATA is not set")
-		}
-		dir = up
 	}
 }
 

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -46,15 +45,30 @@ func OneWay(keys ...string) Ways {
 	return Ways{way}
 }
 
-// String writes the ways as JSON: an array for each, of texts for keys and
-// numbers for places.
+// Fold makes all keys match in any case: see [match.Step].
+func (w Ways) Fold() Ways {
+	for _, way := range w {
+		for i := range way {
+			way[i].Fold = !way[i].Element
+		}
+	}
+	return w
+}
+
+// String writes the ways as JSON: an array for each, of texts for keys, arrays of
+// one text for keys in any case, and numbers for places.
 func (w Ways) String() string {
 	ways := make([][]any, len(w))
 	for i, way := range w {
 		ways[i] = make([]any, len(way))
 		for k, s := range way {
-			if ways[i][k] = any(s.Key); s.Element {
+			switch {
+			case s.Element:
 				ways[i][k] = s.Index
+			case s.Fold:
+				ways[i][k] = []string{s.Key}
+			default:
+				ways[i][k] = s.Key
 			}
 		}
 	}
@@ -75,10 +89,20 @@ func ParseWays(text string) (Ways, error) {
 	for i, way := range ways {
 		for _, raw := range way {
 			var s Step
-			err := errors.New("neither a text nor a number")
-			if raw[0] == '"' {
+			var err error
+			switch raw[0] {
+			case '"':
 				err = json.Unmarshal(raw, &s.Key)
-			} else if s.Index, err = strconv.Atoi(string(raw)); err == nil {
+			case '[':
+				var one []string
+				if err = json.Unmarshal(raw, &one); err == nil && len(one) != 1 {
+					err = fmt.Errorf("%d keys for one", len(one))
+				}
+				if err == nil {
+					s.Key, s.Fold = one[0], true
+				}
+			default:
+				s.Index, err = strconv.Atoi(string(raw))
 				s.Element = true
 			}
 			if err != nil {

@@ -9,11 +9,12 @@ import (
 
 func TestWays(t *testing.T) {
 	w := append(OneWay("a", "b.c", `"`, "0"), []match.Step{{Element: true, Index: -1}, {Key: "\x00é"}})
+	w = append(w, OneWay("Any", "case").Fold()...)
 	got, err := ParseWays(w.String())
 	if err != nil || !reflect.DeepEqual(got, w) {
 		t.Errorf("ParseWays(%s) = %v, %v, want %v", w, got, err, w)
 	}
-	for _, bad := range []string{"", "{}", "[1]", "[[{}]]", "[[1.5]]", "[[null]]", "[[true]]"} {
+	for _, bad := range []string{"", "{}", "[1]", "[[{}]]", "[[1.5]]", "[[null]]", "[[[]]]", `[[["a","b"]]]`, "[[[1]]]", "[[true]]"} {
 		if w, err := ParseWays(bad); err == nil {
 			t.Errorf("ParseWays(%q) = %v, want an error", bad, w)
 		}
