@@ -79,9 +79,12 @@ type Record struct {
 	// Time is the event time and Arrival the time of acceptance, both in
 	// nanoseconds since the Unix epoch, UTC.
 	Time, Arrival int64
-	Raw           []byte // the exact bytes
-	Columns       []string
-	Attrs         []Attr
+	// Untimed says that nothing in or around the record says when it happened:
+	// Time is the arrival then, another one if the record is delivered again.
+	Untimed bool
+	Raw     []byte // the exact bytes
+	Columns []string
+	Attrs   []Attr
 }
 
 // EventTime returns Time as a time in UTC.

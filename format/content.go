@@ -6,7 +6,7 @@ import "trailward"
 // same natural key ([KeyPaths]) are the same record. It may be a part of raw.
 //
 // It is raw, save for k8s.audit: the members kind and apiVersion of the event
-// itself are left out, since the audit file has them and the items of a
+// itself are left out where they say "Event" and "audit.k8s.io/v1", since the audit file has them and the items of a
 // webhook's EventList may not, and so is the brace before the first member, so
 // that in both framings the rest is one piece and nothing need be copied.
 func Content(kind trailward.Kind, raw []byte) []byte {
@@ -24,7 +24,7 @@ func Content(kind trailward.Kind, raw []byte) []byte {
 	front := true   // no member that stays was met yet
 	prev := start   // where the member before ended
 	for i = start; left > 0; {
-		key, keyEnd, _, end, ok := JSONMember(raw, i)
+		key, keyEnd, value, end, ok := JSONMember(raw, i)
 		if !ok {
 			if i = JSONBlank(raw, i); front && i < len(raw) && raw[i] == '}' {
 				break // an object with nothing else
@@ -36,7 +36,7 @@ func Content(kind trailward.Kind, raw []byte) []byte {
 			return raw
 		}
 		last := raw[next] == '}'
-		if k := string(raw[key:keyEnd]); k == "kind" || k == "apiVersion" {
+		if framing := auditFraming[string(raw[key:keyEnd])]; framing != "" && string(raw[value:end]) == framing {
 			left--
 			if front {
 				if start = next; !last {
@@ -60,3 +60,6 @@ func Content(kind trailward.Kind, raw []byte) []byte {
 	}
 	return append(out, raw[copied:]...)
 }
+
+// auditFraming is what an event in an audit file says of itself, as JSON.
+var auditFraming = map[string]string{"kind": `"Event"`, "apiVersion": `"audit.k8s.io/v1"`}

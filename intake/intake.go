@@ -121,7 +121,7 @@ func (p *Preparer) Prepare(f *trailward.Framed, group, stream string, arrival ti
 		}
 	}
 	if r.Time == 0 {
-		r.Time = r.Arrival
+		r.Time, r.Untimed = r.Arrival, true
 	}
 	return r, t, mismatch
 }

@@ -327,9 +327,21 @@ func (s *Store) letGoLocked(held map[string]chan struct{}) {
 
 // sameContent returns what compares a stored record of r's key with r.
 func (s *Store) sameContent(r *trailward.Record) func(raw []byte) bool {
-	want := s.opt.Format.Content(r.Kind, r.Raw)
-	return func(raw []byte) bool { return string(s.opt.Format.Content(r.Kind, raw)) == string(want) }
+	var want []byte // most keys are new: nothing is compared
+	return func(raw []byte) bool {
+		if want == nil {
+			want = s.opt.Format.Content(r.Kind, r.Raw)
+		}
+		return string(s.opt.Format.Content(r.Kind, raw)) == string(want)
+	}
 }
+
+// nearRows is how many stored records are looked through for a key beside those
+// of the record's own time. The same record has the same time; only another one
+// that is given the same key (a client may choose an Audit-ID) can have another, and is
+// to be reported. It is told among the records nearest in time, and among all
+// that are not sealed yet: to ask all segments for each new record costs more the more there are.
+const nearRows = 100_000
 
 // same reports whether a record of r's natural key is stored in the group, and
 // whether one of those has r's content. The caller holds the key, so that no
@@ -359,10 +371,8 @@ func (s *Store) same(group string, r *trailward.Record, t shape.Taken) (key, con
 		}
 	}
 	var list []*sealed
-	for _, p := range s.groups[group].at(r.Time) {
-		if p.info.Kind == r.Kind {
-			list = append(list, p.hold())
-		}
+	for _, p := range s.groups[group].keyed(r) {
+		list = append(list, p.hold())
 	}
 	s.mu.Unlock()
 	if len(list) == 0 {

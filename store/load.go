@@ -69,8 +69,19 @@ func (l *Load) Known(group string, head [32]byte) ([]File, error) {
 }
 
 // Named returns the file that was read into the group under the name, if it was
-// said that it may grow. Its bytes may be others by now.
+// said that it may grow, or was very short. Its bytes may be others by now.
 func (l *Load) Named(group, name string) ([]File, error) { return l.Known(group, nameHead(name)) }
+
+// Started returns the files that were read into the group, were shorter than 64
+// KiB then, and begin with the same bytes: start is the SHA-256 of the first KiB.
+func (l *Load) Started(group string, start [32]byte) ([]File, error) {
+	return l.Known(group, startHead(start))
+}
+
+// startHead stands for the head of a file that is looked up by its start.
+func startHead(start [32]byte) [32]byte {
+	return sha256.Sum256(append([]byte("trailward file beginning with\x00"), start[:]...))
+}
 
 // nameHead stands for the head of a file that is looked up by its name.
 func nameHead(name string) [32]byte { return sha256.Sum256([]byte("trailward file named\x00" + name)) }
@@ -105,14 +116,21 @@ func (l *Load) End(size int64, sum [32]byte) {
 }
 
 // entries is what is remembered of a file: one that may grow is found by its
-// name too, since a short one begins differently when it has grown.
+// name too, and one shorter than its head by its start, since it begins
+// differently when it has grown, or was cut and comes again whole.
 func entries(f File) []File {
-	if !f.Grows {
-		return []File{f}
+	out := []File{f}
+	if f.Grows || f.Short && f.Start == [32]byte{} {
+		named := f
+		named.Head = nameHead(f.Name)
+		out = append(out, named)
 	}
-	named := f
-	named.Head = nameHead(f.Name)
-	return []File{f, named}
+	if f.Short && f.Start != [32]byte{} {
+		started := f
+		started.Head = startHead(f.Start)
+		out = append(out, started)
+	}
+	return out
 }
 
 // Skip counts n records of a file that was read before as duplicates.

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 
+	"trailward"
 	"trailward/internal/vfs"
 	"trailward/store/catalog"
 	"trailward/store/seal"
@@ -421,12 +422,48 @@ func (g *groupSegments) mend(from int) {
 	}
 }
 
-// at returns the segments whose span holds time t.
-func (g *group) at(t int64) []*sealed {
+// keyed returns the segments in which a record of r's natural key is looked for:
+// those whose span holds its time, and those nearest to it that have no more than
+// [nearRows] records together; all, if r has no time of its own.
+func (g *group) keyed(r *trailward.Record) (out []*sealed) {
 	if g == nil {
 		return nil
 	}
-	return g.within(t, t)
+	take := func(p *sealed) bool {
+		if p.info.Kind == r.Kind {
+			out = append(out, p)
+		}
+		return p.info.Kind == r.Kind
+	}
+	if r.Untimed {
+		for _, p := range g.list {
+			take(p)
+		}
+		return out
+	}
+	for _, p := range g.within(r.Time, r.Time) {
+		take(p)
+	}
+	// Outwards from its time, the nearer one first. The list is by first time; that
+	// a segment from further left may end nearer does not matter here.
+	right := sort.Search(len(g.list), func(i int) bool { return g.list[i].info.FirstTime > r.Time })
+	left, room := right-1, int64(nearRows)
+	for left >= 0 || right < len(g.list) {
+		var p *sealed
+		if right == len(g.list) || left >= 0 && r.Time-g.list[left].info.LastTime <= g.list[right].info.FirstTime-r.Time {
+			p, left = g.list[left], left-1
+			if p.info.LastTime >= r.Time {
+				continue // its span holds the time
+			}
+		} else {
+			p, right = g.list[right], right+1
+		}
+		if room -= p.info.Rows; room < 0 {
+			break
+		}
+		take(p)
+	}
+	return out
 }
 
 // within returns the segments whose span touches first to last.

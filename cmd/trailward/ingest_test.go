@@ -111,6 +111,9 @@ func TestLoadAgain(t *testing.T) {
 		{"cut gzip again", whole[:len(whole)/2], whole[:len(whole)/2], 0, -1, nil},
 		{"cut gzip in full", whole[:len(whole)/2], whole, -1, -1, nil},
 		{"gzip unpacked", packed(long), long, 0, 5000, once(long)},
+		{"short gzip with a member more", packed(short), packed(short) + packed(more), 50, 100, once(short, more)},
+		{"short gzip with a member more, over the head", packed(short), packed(short) + packed(long[len(short):]), 4900, 100, once(long)},
+		{"very short gzip with a member more", packed(numbered("old", 0, 3)), packed(numbered("old", 0, 3)) + packed(more), 50, 3, once(numbered("old", 0, 3), more)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			k := newOwner(t)
@@ -159,6 +162,41 @@ func TestRenamedAndGrown(t *testing.T) {
 	}
 	if sum, _ := k.load(dir); sum.Records != 0 || sum.Duplicates != 3017 {
 		t.Errorf("again: %d new, %d known, want 0, 3017", sum.Records, sum.Duplicates)
+	}
+}
+
+// TestShortFilesOfOthers has files that are less than what tells files apart, and
+// one file that is read into two streams.
+func TestShortFilesOfOthers(t *testing.T) {
+	k := newOwner(t)
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "h1/app.log"), "service started\n")
+	put(t, filepath.Join(dir, "h2/app.log"), "service started\n")
+	if sum, _ := k.load(dir); sum.Records != 2 {
+		t.Errorf("one line of two hosts: %d new, want 2", sum.Records)
+	}
+	if sum, _ := k.load(dir); sum.Records != 0 || sum.Duplicates != 2 {
+		t.Errorf("again: %d new, %d known, want 0, 2", sum.Records, sum.Duplicates)
+	}
+	// Rotated and grown, from what is shorter than the head's hash.
+	short, more := numbered("old", 0, 200), numbered("new", 0, 100)
+	app := filepath.Join(dir, "app.log")
+	put(t, app, short)
+	k.load(app)
+	put(t, app+".1", short+more)
+	if sum, _ := k.load(app + ".1"); sum.Records != 100 || sum.Duplicates != 200 {
+		t.Errorf("rotated and grown: %d new, %d known, want 100, 200", sum.Records, sum.Duplicates)
+	}
+	put(t, app+".2.gz", packed(short+more+more))
+	if sum, _ := k.load(app + ".2.gz"); sum.Records != 100 || sum.Duplicates != 300 {
+		t.Errorf("packed and grown: %d new, %d known, want 100, 300", sum.Records, sum.Duplicates)
+	}
+	for _, stream := range []string{"a", "b"} {
+		for n, want := range []int64{200, 0} {
+			if sum, _ := k.load("--stream", stream, app); sum.Records != want {
+				t.Errorf("stream %s, load %d: %d new, want %d", stream, n, sum.Records, want)
+			}
+		}
 	}
 }
 
@@ -289,5 +327,22 @@ func TestConflicts(t *testing.T) {
 	put(t, filepath.Join(dir, "c"), ev("eve"))
 	if out := k.good("", "ingest", "--group", "/g", filepath.Join(dir, "c")); !strings.Contains(out, "conflict") {
 		t.Errorf("the summary is %q, want the conflict named", out)
+	}
+	// A key that is used again has another time, mostly.
+	for i, at := range []string{"2026-01-02T03:04:06.000000Z", "2026-01-02T02:00:00.000000Z", "2026-03-02T00:00:00.000000Z", "2025-01-02T00:00:00.000000Z"} {
+		path := filepath.Join(dir, fmt.Sprint("later", i))
+		put(t, path, strings.Replace(ev("eve"), "2026-01-02T03:04:05.000000Z", at, 1))
+		if sum, _ := k.load(path); sum.Records != 1 || sum.Conflicts != 1 {
+			t.Errorf("at %s: %d new, %d conflicts, want 1, 1", at, sum.Records, sum.Conflicts)
+		}
+	}
+	// One that has no time is the same whenever it comes.
+	untimed := strings.Replace(strings.Replace(ev("alice"), `,"stageTimestamp":"2026-01-02T03:04:05.000000Z"`, "", 1), `"auditID":"1"`, `"auditID":"2"`, 1)
+	for n, want := range []int64{1, 0, 0} {
+		path := filepath.Join(dir, fmt.Sprint("untimed", n))
+		put(t, path, untimed+strings.Repeat("\n", n))
+		if sum, _ := k.load(path); sum.Records != want || sum.Conflicts != 0 {
+			t.Errorf("without a time, load %d: %d new, %d conflicts, want %d, 0", n, sum.Records, sum.Conflicts, want)
+		}
 	}
 }

@@ -151,3 +151,19 @@ func TestParseRetention(t *testing.T) {
 		}
 	}
 }
+
+// TestLostStoreKey takes the key of a store away.
+func TestLostStoreKey(t *testing.T) {
+	k := newOwner(t)
+	path := filepath.Join(t.TempDir(), "a.log")
+	put(t, path, "one line\n")
+	k.load(path)
+	if err := os.Remove(filepath.Join(k.dir, "store.key")); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"verify"}, {"cat", "--group", "/g"}, {"query", "limit 1"}, {"groups"}, {"ingest", "--group", "/g", path}} {
+		if code, out, errs := k.run("", args...); code == exitGood || !strings.Contains(errs, "store.key is gone") {
+			t.Errorf("%v: status %d: %s%s; want the lost key named", args, code, out, errs)
+		}
+	}
+}

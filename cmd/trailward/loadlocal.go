@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"trailward"
@@ -58,7 +60,13 @@ func (l *local) Ingest(ctx context.Context, job ingestJob) (total api.IngestResu
 // loadInput loads one file, from where it was read to before.
 func loadInput(ctx context.Context, job ingestJob, load *store.Load, p *intake.Preparer, in *file.Input, damaged map[string]int64, sums *digestSums) error {
 	f := store.File{Group: job.group, Name: in.Name, Size: -1, Grows: in.Grows}
+	if job.stream != "" {
+		f.Name += streamMark + job.stream
+	}
 	f.Head, _ = in.HeadSum()
+	var have int
+	f.Start, have = in.StartSum()
+	f.Short = have < 64<<10
 	behind, all, err := known(load, f, in)
 	if err != nil {
 		return err
@@ -140,6 +148,19 @@ func again(behind store.File, n, consumed, bytes int64) bool {
 	return consumed <= behind.Size
 }
 
+// streamMark stands between a file's name and the stream that it was said to be
+// of, where one was: what was read into one stream was not read into another.
+const streamMark = "\x00"
+
+// sameSource reports whether what is in two files of that many equal bytes can be
+// taken for one and the same thing. It may have got another name; but of few
+// bytes, such as one line without a time, that cannot be said.
+func sameSource(a, b string, bytes int64) bool {
+	_, streamA, _ := strings.Cut(a, streamMark)
+	_, streamB, _ := strings.Cut(b, streamMark)
+	return a == b || streamA == streamB && bytes >= file.StartSize
+}
+
 // known returns how far a file was read into the group before, if its bytes up
 // to there are the same still, and whether that is all of it. What was read may
 // have had another name: it is known by its bytes.
@@ -148,13 +169,18 @@ func known(load *store.Load, f store.File, in *file.Input) (best store.File, all
 	if err != nil {
 		return best, false, err
 	}
-	if in.Grows {
-		named, err := load.Named(f.Group, f.Name)
-		if err != nil {
+	more, err := load.Named(f.Group, f.Name)
+	if err != nil {
+		return best, false, err
+	}
+	list = append(list, more...)
+	if f.Start != [32]byte{} {
+		if more, err = load.Started(f.Group, f.Start); err != nil {
 			return best, false, err
 		}
-		list = append(list, named...)
+		list = append(list, more...)
 	}
+	list = slices.DeleteFunc(list, func(k store.File) bool { return !sameSource(k.Name, f.Name, k.Size) })
 	if len(list) == 0 {
 		return best, false, nil
 	}

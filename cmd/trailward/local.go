@@ -126,6 +126,9 @@ func noStore(loc location) error {
 func isStore(dir string) (bool, error) {
 	_, err := os.Stat(filepath.Join(dir, "store.key"))
 	if errors.Is(err, fs.ErrNotExist) {
+		if segments, _ := filepath.Glob(filepath.Join(dir, "segments", "*", "*.seg")); len(segments) > 0 {
+			return false, fmt.Errorf("%s has %d segments, but its key store.key is gone, without which nothing in it can be read: put it back from a backup (it is not the key file, which opens it)", dir, len(segments))
+		}
 		return false, nil
 	}
 	return err == nil, err

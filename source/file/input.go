@@ -28,6 +28,8 @@ type Input struct {
 	opts   *Options
 	report *Report
 	head   [sha256.Size]byte
+	start  [sha256.Size]byte
+	looked int // bytes of the head
 	whole  bool
 	size   int64
 	begun  bool
@@ -61,7 +63,10 @@ func newInput(name string, r io.Reader, size int64, open func() (io.ReadCloser, 
 	head := in.w.bytes()
 	in.whole = len(head) <= headSize && in.w.err == io.EOF
 	head = head[:min(len(head), headSize)]
-	in.head = sha256.Sum256(head)
+	in.head, in.looked = sha256.Sum256(head), len(head)
+	if len(head) >= StartSize {
+		in.start = sha256.Sum256(head[:StartSize])
+	}
 	if in.whole {
 		in.size = int64(len(head))
 	}
@@ -74,6 +79,14 @@ func newInput(name string, r io.Reader, size int64, open func() (io.ReadCloser, 
 // HeadSum returns the SHA-256 of the first 64 KiB of the logical file, and
 // whether that is all of it.
 func (in *Input) HeadSum() (sum [32]byte, whole bool) { return in.head, in.whole }
+
+// StartSize is how many bytes [Input.StartSum] is of.
+const StartSize = 1 << 10
+
+// StartSum returns the SHA-256 of the first KiB of the logical file, by which one
+// is known again that was shorter than what HeadSum hashes and has grown. have is
+// how much of its first 64 KiB there is; the sum is zero if that is no KiB.
+func (in *Input) StartSum() (sum [32]byte, have int) { return in.start, in.looked }
 
 // ErrSumUnknown is what [Input.Beginnings] returns when sums cannot be had
 // without reading the file for good.

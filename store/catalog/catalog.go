@@ -91,6 +91,11 @@ type File struct {
 	// Grows says that the file may grow, so that it is remembered by name too,
 	// under the hash of its name instead of that of its head.
 	Grows bool `json:"-"`
+	// Short says that there was less of it than Head hashes at most. Then it is
+	// remembered by Start too, the SHA-256 of its first KiB, or by its name where
+	// Start is zero, there being no KiB.
+	Short bool     `json:"-"`
+	Start [32]byte `json:"-"`
 }
 
 // Batch is an accepted batch: the same id with the same body is answered
