@@ -228,6 +228,8 @@ func (r *rewriter) arithmetic(n node, name string, s *scope, loc int) (operand, 
 	if name == "||" {
 		if slices.ContainsFunc(args, func(o operand) bool { return o.typ.kind == kList }) {
 			t = commonType(args)
+		} else if !slices.ContainsFunc(args, func(o operand) bool { return o.typ.kind != kBlob }) {
+			t = typ{kind: kBlob}
 		}
 	} else if op.number {
 		texts, numbers := 0, 0

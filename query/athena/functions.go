@@ -292,7 +292,10 @@ var aggregates = map[string]function{
 	"string_agg":      aggregate("string_agg", 1, 2, tText),
 	"histogram":       aggregate("histogram", 1, 1, typ{kind: kMap, elem: &tInt}),
 	"count_if": {min: 1, max: 1, agg: true, build: func(c *call) (operand, error) {
-		return operand{node: castNode(c.rename("count_if"), "BIGINT", false), typ: tInt}, nil
+		// DuckDB's is null where it has met nothing but nulls.
+		x, err := c.r.template(`CASE WHEN "@1" THEN 1 END`, c.args[0].node)
+		c.args[0].node = x
+		return operand{node: c.rename("count"), typ: tInt}, err
 	}},
 	"approx_distinct": {min: 1, max: 2, agg: true, build: func(c *call) (operand, error) {
 		if len(c.args) == 2 {

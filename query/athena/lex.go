@@ -1,6 +1,7 @@
 package athena
 
 import (
+	"encoding/hex"
 	"strings"
 	"unicode/utf8"
 
@@ -21,6 +22,7 @@ import (
 //     (count(*) names, eventname type) is put into quotes;
 //   - the database default, and the name at, are put into quotes;
 //   - VALUES 1, 2 becomes VALUES (1), (2);
+//   - X'6869', which DuckDB's parser reads as text, becomes from_hex('6869');
 //   - first_value(x) IGNORE NULLS OVER becomes first_value(x IGNORE NULLS) OVER.
 //
 // Nothing that is refused later depends on this pass: the guard judges the
@@ -67,6 +69,21 @@ func newSource(text string) (*source, error) {
 		if u, and := toks[i-2], toks[i-1]; toks[i].kind == tokString && strings.EqualFold(text[u.start:and.end], "U&") && and.end == toks[i].start {
 			l, c := position(text, u.start)
 			return nil, &plan.Error{Line: l, Col: c, Msg: "U&'…' is not supported", Hint: "write the characters themselves, or chr(…)"}
+		}
+	}
+	for _, k := range toks {
+		if k.kind != tokString {
+			continue
+		}
+		l, c := position(text, k.start)
+		switch text[k.start] {
+		case '\'', 'e', 'E':
+		case 'x', 'X':
+			if _, ok := hexDigits(text[k.start:k.end]); !ok {
+				return nil, &plan.Error{Line: l, Col: c, Msg: "the binary literal is not understood", Hint: "expected an even number of hexadecimal digits: X'6869'"}
+			}
+		default: // DuckDB's parser has some more, of which it makes text
+			return nil, &plan.Error{Line: l, Col: c, Msg: text[k.start:k.start+1] + "'…' is no literal", Hint: "binary data is written X'6869'"}
 		}
 	}
 	s.edits = rewriteTokens(text, toks)
@@ -290,6 +307,9 @@ func rewriteTokens(t string, toks []token) []edit {
 					open--
 				}
 			}
+		case k.kind == tokString && strings.IndexByte("xX", t[k.start]) >= 0:
+			digits, _ := hexDigits(t[k.start:k.end])
+			out = append(out, edit{k.start, k.end, "from_hex('" + digits + "')"})
 		case k.kind == tokTick:
 			name := strings.ReplaceAll(t[k.start+1:k.end-1], "``", "`")
 			out = append(out, edit{k.start, k.end, quoteIdent(name)})
@@ -332,6 +352,13 @@ func rewriteTokens(t string, toks []token) []edit {
 		out = append(out, edit{len(t), len(t), b})
 	}
 	return out
+}
+
+// hexDigits are the digits of X'65 68', which may have blanks between them.
+func hexDigits(literal string) (digits string, ok bool) {
+	digits = strings.Join(strings.Fields(literal[2:len(literal)-1]), "")
+	_, err := hex.DecodeString(digits)
+	return digits, err == nil
 }
 
 // bareValue says whether a token begins a constant: the word VALUES before it
