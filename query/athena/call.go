@@ -279,6 +279,9 @@ func (r *rewriter) arithmetic(n node, name string, s *scope, loc int) (operand, 
 			t.scale = args[0].typ.scale + args[1].typ.scale
 		}
 	}
+	if op.typ.kind == kBool {
+		r.alikeDays(args, s) // LIKE
+	}
 	n["children"] = nodesOf(args)
 	if (name == "~~" || name == "!~~") && len(args) == 2 {
 		n = r.heldLike(n, s)

@@ -1,10 +1,14 @@
 package athena
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"trailward"
+	"trailward/query/plan"
 )
 
 // rowsOf is run's rows as one text.
@@ -61,5 +65,87 @@ func TestExamined(t *testing.T) {
 		if _, _, err := run(t, c.query, opts, nil); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s = %v, want %s", c.query, err, c.want)
 		}
+	}
+}
+
+// TestDays holds that both published forms of the partition column day are
+// understood, and that no record is left out before the condition is asked.
+func TestDays(t *testing.T) {
+	opts := options(t)
+	data := map[trailward.Kind][]record{}
+	for _, k := range []trailward.Kind{trailward.KindVPCFlow, trailward.KindCloudTrail, trailward.KindJSON} {
+		for _, s := range []string{"2026-01-01T23:59:59Z", "2026-01-02T00:00:00Z", "2026-02-02T10:00:00Z", "2025-01-02T10:00:00Z"} {
+			data[k] = append(data[k], record{"@timestamp": at(s)})
+		}
+	}
+	for _, table := range []string{"vpc_flow", "cloudtrail", "json"} {
+		own := map[string]string{"vpc_flow": "2026/01/01"}[table]
+		if own == "" {
+			own = "01"
+		}
+		for _, c := range []struct {
+			cond string
+			n    string
+			span bool // the condition leaves out segments of another time
+		}{
+			{"year = '2026' AND month = '01' AND day = '01'", "1", true},
+			{"year = '2026' AND month = '01' AND day = '02'", "1", true},
+			{"day = '02'", "3", false},
+			{"day IN ('01', '02') AND year = '2026'", "3", true},
+			{"day = '2026/01/02'", "1", true},
+			{"'2026-01-02' = day", "1", true},
+			{"day >= '2026/01/02'", "2", true},
+			{"day BETWEEN '2026/01/01' AND '2026/01/02'", "2", true},
+			{"day NOT BETWEEN '2026-01-01' AND '2026-01-02'", "2", false},
+			{"day IN ('2026/01/01', '2026/02/02')", "2", false},
+			{"day NOT IN ('2026/01/01')", "3", false},
+			{"day LIKE '2026/01/%'", "2", false},
+			{"day = 2 AND month = 1 AND year = 2026", "1", true},
+			{"CAST(day AS integer) = 2", "3", false},
+			{"day = date '2026-01-02'", "1", false},
+			{"CAST(day AS date) = date '2026-01-02'", "1", false},
+			{"day = '" + own + "' AND year || month = '202601'", "1", false},
+			{"day <> '2026/01/02' OR day = '02'", "4", false},
+		} {
+			query := "SELECT count(*) FROM " + table + " WHERE " + c.cond
+			_, rows, err := run(t, query, opts, data)
+			if got := rowsOf(rows); err != nil || got != c.n {
+				t.Errorf("%s = %s, %.400v, want %s", query, got, err, c.n)
+			}
+			q, err := Prepare(query, opts)
+			if err != nil {
+				t.Errorf("Prepare(%s) = %v", query, err)
+				continue
+			}
+			if narrowed := len(q.preds[0]) > 0; c.span && !narrowed {
+				t.Errorf("%s reads all segments", query)
+			}
+			left := 0
+			for _, rec := range data[trailward.KindJSON] {
+				at := rec["@timestamp"].(time.Time).UnixMicro()
+				if !slices.ContainsFunc(q.preds[0], func(p plan.Predicate) bool {
+					return !slices.ContainsFunc(p.Any, func(a plan.Atom) bool { return a.Op != plan.AtomSpan || a.Span.From <= at && at <= a.Span.To })
+				}) {
+					left++
+				}
+			}
+			if n, _ := strconv.Atoi(c.n); left < n {
+				t.Errorf("%s leaves %d records before the condition is asked, want %s or more", query, left, c.n)
+			}
+		}
+		for _, c := range []struct{ query, want string }{
+			{"SELECT DISTINCT day FROM " + table + " WHERE day = '01' AND year = '2026'", own},
+			{"SELECT day, count(*) FROM " + table + " WHERE day = '2026-01-01' GROUP BY day HAVING day = '" + own + "'", own + " 1"},
+			{"SELECT count(*) FROM (SELECT day AS d FROM " + table + ") WHERE d = '" + own + "'", "1"},
+		} {
+			_, rows, err := run(t, c.query, opts, data)
+			if got := rowsOf(rows); err != nil || got != c.want {
+				t.Errorf("%s = %s, %.400v, want %s", c.query, got, err, c.want)
+			}
+		}
+	}
+	_, rows, err := run(t, "SELECT day, count(*) FROM vpc_flow GROUP BY day HAVING day LIKE '2026-01%' AND day IN ('01', '03')", opts, data)
+	if got := rowsOf(rows); err != nil || got != "2026/01/01 1" {
+		t.Errorf("HAVING with other forms = %s, %v, want 2026/01/01 1", got, err)
 	}
 }

@@ -59,6 +59,9 @@ func (r *rewriter) expr(n node, s *scope, loc int) (operand, error) {
 		if a, b, err = r.epochs(a, b); err != nil {
 			return operand{}, err
 		}
+		both := []operand{a, b}
+		r.alikeDays(both, s)
+		a, b = both[0], both[1]
 		if err := r.comparable(a, b, loc); err != nil {
 			return operand{}, err
 		}
@@ -370,6 +373,7 @@ func (r *rewriter) in(n node, s *scope, loc int) (operand, error) {
 	if len(ops) < 2 {
 		return operand{}, r.fault(loc, "malformed IN")
 	}
+	r.alikeDays(ops, s)
 	first := ops[0]
 	for i := 1; i < len(ops); i++ {
 		if ops[i].typ.kind == kNull {
@@ -402,6 +406,7 @@ func (r *rewriter) between(n node, s *scope, loc int) (operand, error) {
 	if ops[0], ops[1], err = r.epochs(ops[0], ops[1]); err != nil {
 		return operand{}, err
 	}
+	r.alikeDays(ops, s)
 	for _, o := range ops[1:] {
 		if err := r.comparable(ops[0], o, loc); err != nil {
 			return operand{}, err
