@@ -50,6 +50,25 @@ func TestExamined(t *testing.T) {
 		{"SELECT count_if(x) FROM (SELECT true AS x) WHERE false", "0"},
 		{"SELECT count_if(x) FILTER (WHERE NOT x) FROM (VALUES (true), (false)) AS t(x)", "0"},
 		{"SELECT from_utf8(X'6869'), from_utf8(x'68 69'), to_hex(X''), to_hex(X'ff' || X'00'), X'6869' = to_utf8('hi'), typeof(X'00')", "hi hi  FF00 true varbinary"},
+		// Rows become columns.
+		{"SELECT a, b FROM UNNEST(ARRAY[ROW(1, 'x'), ROW(NULL, 'y')]) AS t(a, b)", "1 x; NULL y"},
+		{"SELECT * FROM UNNEST(ARRAY[ROW(1, 'x')])", "1 x"},
+		{"SELECT a + 1 FROM UNNEST(ARRAY[ROW(1)]) AS t(a)", "2"},
+		{"SELECT a, b, n FROM UNNEST(ARRAY[ROW(1, 'x'), ROW(2, 'y')]) WITH ORDINALITY AS t(a, b, n) ORDER BY n", "1 x 1; 2 y 2"},
+		{"SELECT a, b, c FROM UNNEST(ARRAY[ROW(1, 'x')], ARRAY[7, 8]) AS t(a, b, c) ORDER BY c", "1 x 7; NULL NULL 8"},
+		{"SELECT s.n, u.a, u.b FROM (SELECT 5 AS n, CAST(ARRAY[ROW(1, 'x')] AS array(row(p bigint, q varchar))) AS l) AS s CROSS JOIN UNNEST(s.l) AS u(a, b)", "5 1 x"},
+		{"SELECT u.p FROM UNNEST(CAST(ARRAY[ROW(1, 'x')] AS array(row(p bigint, q varchar)))) AS u WHERE q = 'x'", "1"},
+		{"SELECT r.q FROM UNNEST(CAST(ARRAY[ROW(1, 'x')] AS array(row(p bigint, q varchar)))) AS u(r)", "x"},
+		{"SELECT k, v FROM UNNEST(map_entries(map(ARRAY['a'], ARRAY[1]))) AS t(k, v)", "a 1"},
+		{"SELECT a, b FROM UNNEST(zip(ARRAY[1, 2], ARRAY['x', 'y'])) AS t(a, b) ORDER BY a", "1 x; 2 y"},
+		{"SELECT k, v FROM UNNEST(map(ARRAY['a'], ARRAY[1])) AS t(k, v)", "a 1"},
+		// Rows of VALUES without brackets.
+		{"VALUES true", "true"}, {"VALUES NULL", "NULL"}, {"VALUES -1, 2", "-1; 2"}, {"VALUES date '2024-01-02'", "2024-01-02"}, {"VALUES ARRAY[1, 2], ARRAY[3]", "[1 2]; [3]"},
+		{"VALUES ROW(1, 'a'), (2, 'b')", "1 a; 2 b"}, {"VALUES (1), 2, ROW(3)", "1; 2; 3"}, {"VALUES (1) + 1, (2) * (3)", "2; 6"}, {"VALUES now()", "2024-05-06 07:08:09"}, {"VALUES if(1 = 1, 'a', 'b')", "a"},
+		{"SELECT x FROM (VALUES CASE WHEN true THEN 1 END, abs(-2)) AS t(x) ORDER BY x", "1; 2"}, {"WITH t(x) AS (VALUES false) SELECT * FROM t UNION ALL VALUES true ORDER BY 1", "false; true"},
+		{"WITH t AS (SELECT 1) VALUES 'a' || 'b' LIMIT 1", "ab"},
+		{`SELECT "values" FROM (SELECT 1 AS "values")`, "1"},
+		{"SELECT max(x, 2), min(x, 2), max(x, 5) FROM (VALUES 3, 1, NULL, 2) AS t(x)", "[3 2] [1 2] [3 2 1]"},
 	} {
 		_, rows, err := run(t, c.query, opts, nil)
 		if got := rowsOf(rows); err != nil || got != c.want {

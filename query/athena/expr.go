@@ -350,6 +350,7 @@ func commonType(ops []operand) typ {
 			t = o.typ
 		case t.kind == o.typ.kind:
 			t.scale = max(t.scale, o.typ.scale)
+			t.members = commonMembers(t.members, o.typ.members)
 			t.clock, t.zoned = t.clock || o.typ.clock, t.zoned && o.typ.zoned
 		case t.textual() && o.typ.textual():
 			t = typ{kind: kText}
@@ -363,6 +364,18 @@ func commonType(ops []operand) typ {
 		}
 	}
 	return t
+}
+
+// commonMembers are the fields of a value that may be a row of these or of those.
+func commonMembers(a, b []member) []member {
+	if len(a) != len(b) {
+		return nil
+	}
+	out := slices.Clone(a)
+	for i := range out {
+		out[i].typ = commonType([]operand{{typ: a[i].typ}, {typ: b[i].typ}})
+	}
+	return out
 }
 
 func (r *rewriter) in(n node, s *scope, loc int) (operand, error) {

@@ -2,6 +2,7 @@ package athena
 
 import (
 	"encoding/hex"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -21,7 +22,7 @@ import (
 //   - a name that is given without AS and that DuckDB's parser has as a keyword
 //     (count(*) names, eventname type) is put into quotes;
 //   - the database default, and the name at, are put into quotes;
-//   - VALUES 1, 2 becomes VALUES (1), (2);
+//   - VALUES 1, ROW(2) becomes VALUES (1), (2);
 //   - X'6869', which DuckDB's parser reads as text, becomes from_hex('6869');
 //   - first_value(x) IGNORE NULLS OVER becomes first_value(x IGNORE NULLS) OVER.
 //
@@ -279,32 +280,23 @@ func rewriteTokens(t string, toks []token) []edit {
 	brackets := map[int]string{} // to be put before a token, for VALUES
 	for i := 0; i < len(toks); i++ {
 		k := toks[i]
-		if b := brackets[i]; b != "" {
+		if b := brackets[i]; b == "\x00" {
+			out = append(out, edit{k.start, k.end, ""})
+			continue
+		} else if b != "" {
 			out = append(out, edit{k.start, k.start, b})
 		}
 		switch {
-		case is(i, "values") && i+1 < len(toks) && !punct(i+1, '(') && !punct(i-1, '.') && bareValue(toks[i+1]):
-			begin := true
-			for j, open := i+1, 0; ; j++ {
-				switch {
-				case j == len(toks), open == 0 && (punct(j, ')') || punct(j, ';') || is(j, "union", "except", "intersect", "order", "limit", "offset", "fetch")):
-					brackets[j] += ")"
-					j = len(toks)
-				case open == 0 && punct(j, ','):
-					brackets[j] += ")"
-					begin = true
-					continue
-				case begin:
-					brackets[j] += "("
-					begin = false
-				}
-				if j == len(toks) {
-					break
-				}
-				if punct(j, '(') {
-					open++
-				} else if punct(j, ')') {
-					open--
+		case is(i, "values") && (i == 0 || punct(i-1, '(') || punct(i-1, ')') || punct(i-1, ';') || is(i-1, "union", "except", "intersect", "all", "distinct")) &&
+			!punct(i+1, '.') && !punct(i+1, ',') && !punct(i+1, ')'):
+			for _, row := range valuesRows(t, toks, i+1) {
+				switch first, last := row[0], row[1]; {
+				case punct(first, '(') && closing(t, toks, first) == last-1:
+				case is(first, "row") && punct(first+1, '(') && closing(t, toks, first+1) == last-1:
+					brackets[first] = "\x00" // the word goes
+				default:
+					brackets[first] += "("
+					brackets[last] += ")"
 				}
 			}
 		case k.kind == tokString && strings.IndexByte("xX", t[k.start]) >= 0:
@@ -361,9 +353,41 @@ func hexDigits(literal string) (digits string, ok bool) {
 	return digits, err == nil
 }
 
-// bareValue says whether a token begins a constant: the word VALUES before it
-// begins a list of rows.
-func bareValue(k token) bool { return k.kind == tokString || k.kind == tokNumber }
+// valuesRows are the rows of the list that begins at token i, each from its first
+// token to the one behind its last.
+func valuesRows(t string, toks []token, i int) [][2]int {
+	var out [][2]int
+	open, first := 0, i
+	for ; ; i++ {
+		var c byte
+		word := ""
+		if i == len(toks) {
+			c = ';'
+		} else if k := toks[i]; k.kind == tokPunct {
+			c = t[k.start]
+		} else if k.kind == tokWord {
+			word = strings.ToLower(t[k.start:k.end])
+		}
+		end := i == len(toks) || open == 0 && (c == ')' || c == ']' || c == ';' || slices.Contains(behindValues, word))
+		if end || open == 0 && c == ',' {
+			if i > first {
+				out = append(out, [2]int{first, i})
+			}
+			first = i + 1
+		}
+		switch {
+		case end:
+			return out
+		case c == '(' || c == '[':
+			open++
+		case c == ')' || c == ']':
+			open--
+		}
+	}
+}
+
+// behindValues are the words that may follow a list of rows.
+var behindValues = []string{"union", "except", "intersect", "order", "limit", "offset", "fetch"}
 
 // bareNames are words that Trino takes as a name without AS and DuckDB's parser
 // does not, being among its keywords.
