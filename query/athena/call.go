@@ -228,6 +228,8 @@ func (r *rewriter) arithmetic(n node, name string, s *scope, loc int) (operand, 
 	if name == "||" {
 		if slices.ContainsFunc(args, func(o operand) bool { return o.typ.kind == kList }) {
 			t = commonType(args)
+		} else if !slices.ContainsFunc(args, func(o operand) bool { return o.typ.kind != kBlob }) {
+			t = typ{kind: kBlob}
 		}
 	} else if op.number {
 		texts, numbers := 0, 0
@@ -276,6 +278,9 @@ func (r *rewriter) arithmetic(n node, name string, s *scope, loc int) (operand, 
 		if name == "*" && t.kind == kDecimal {
 			t.scale = args[0].typ.scale + args[1].typ.scale
 		}
+	}
+	if op.typ.kind == kBool {
+		r.alikeDays(args, s) // LIKE
 	}
 	n["children"] = nodesOf(args)
 	if (name == "~~" || name == "!~~") && len(args) == 2 {

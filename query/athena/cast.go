@@ -21,6 +21,10 @@ func (r *rewriter) cast(n node, s *scope, loc int) (operand, error) {
 	}
 	info := obj(target, "type_info")
 	id := str(target, "id")
+	switch castType(target).kind {
+	case kInt, kFloat, kDecimal, kDate, kTime:
+		child = r.asDay(child, dayForm(operand{typ: castType(target)}), s)
+	}
 	if id == "UNBOUND" {
 		switch strings.ToLower(str(info, "name")) {
 		case "ipaddress":

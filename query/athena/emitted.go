@@ -13,7 +13,7 @@ import (
 var emitted = strings.Fields(`
 	+ - * / // % || ~~ !~~ ~~* !~~* & | << >>
 	abs acos any_value approx_count_distinct approx_quantile arg_max arg_min array_agg array_to_string asin atan atan2 avg
-	bit_and bit_count bit_or bool_and bool_or cardinality cbrt ceil chr concat_ws contains corr cos count count_if count_star covar_pop
+	bit_and bit_count bit_or bool_and bool_or cardinality cbrt ceil chr concat_ws contains corr cos count count_star covar_pop
 	covar_samp cume_dist date_sub date_trunc day dayofyear decode degrees dense_rank encode epoch error exp first_value flatten floor
 	from_base64 generate_series geomean greatest hamming hex histogram hour isfinite isinf isnan isodow isoyear
 	json_array_length json_exists json_extract json_extract_string json_keys json_type kurtosis lag last_day last_value lead least len

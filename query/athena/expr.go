@@ -59,6 +59,9 @@ func (r *rewriter) expr(n node, s *scope, loc int) (operand, error) {
 		if a, b, err = r.epochs(a, b); err != nil {
 			return operand{}, err
 		}
+		both := []operand{a, b}
+		r.alikeDays(both, s)
+		a, b = both[0], both[1]
 		if err := r.comparable(a, b, loc); err != nil {
 			return operand{}, err
 		}
@@ -347,6 +350,7 @@ func commonType(ops []operand) typ {
 			t = o.typ
 		case t.kind == o.typ.kind:
 			t.scale = max(t.scale, o.typ.scale)
+			t.members = commonMembers(t.members, o.typ.members)
 			t.clock, t.zoned = t.clock || o.typ.clock, t.zoned && o.typ.zoned
 		case t.textual() && o.typ.textual():
 			t = typ{kind: kText}
@@ -362,6 +366,18 @@ func commonType(ops []operand) typ {
 	return t
 }
 
+// commonMembers are the fields of a value that may be a row of these or of those.
+func commonMembers(a, b []member) []member {
+	if len(a) != len(b) {
+		return nil
+	}
+	out := slices.Clone(a)
+	for i := range out {
+		out[i].typ = commonType([]operand{{typ: a[i].typ}, {typ: b[i].typ}})
+	}
+	return out
+}
+
 func (r *rewriter) in(n node, s *scope, loc int) (operand, error) {
 	ops, err := r.operands(nodes(n, "children"), s, loc)
 	if err != nil {
@@ -370,6 +386,7 @@ func (r *rewriter) in(n node, s *scope, loc int) (operand, error) {
 	if len(ops) < 2 {
 		return operand{}, r.fault(loc, "malformed IN")
 	}
+	r.alikeDays(ops, s)
 	first := ops[0]
 	for i := 1; i < len(ops); i++ {
 		if ops[i].typ.kind == kNull {
@@ -402,6 +419,7 @@ func (r *rewriter) between(n node, s *scope, loc int) (operand, error) {
 	if ops[0], ops[1], err = r.epochs(ops[0], ops[1]); err != nil {
 		return operand{}, err
 	}
+	r.alikeDays(ops, s)
 	for _, o := range ops[1:] {
 		if err := r.comparable(ops[0], o, loc); err != nil {
 			return operand{}, err

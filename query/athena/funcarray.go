@@ -117,7 +117,7 @@ var arrayFunctions = map[string]function{
 	"map_concat": {min: 2, max: -1, build: func(c *call) (operand, error) {
 		return operand{node: c.rename("map_concat"), typ: c.args[0].typ}, nil
 	}},
-	"map_entries": plain("map_entries", 1, 1, typ{kind: kList, elem: &typ{kind: kRow}}),
+	"map_entries": plain("map_entries", 1, 1, typ{kind: kList, elem: &typ{kind: kRow, members: []member{{name: "key"}, {name: "value"}}}}),
 	"map_from_entries": {min: 1, max: 1, build: func(c *call) (operand, error) {
 		return operand{node: c.rename("map_from_entries"), typ: typ{kind: kMap}}, nil
 	}},
@@ -173,6 +173,7 @@ func zip(c *call) (operand, error) {
 		}
 		c.args[i] = l
 		row.fields["field"+itoa(i)] = l.typ.element()
+		row.members = append(row.members, member{"field" + itoa(i), l.typ.element()})
 		members = append(members, "field"+itoa(i)+" := p["+itoa(i+1)+"]")
 	}
 	list := ""

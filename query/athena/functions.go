@@ -137,13 +137,13 @@ func picks(name string, args int) function {
 	}}
 }
 
-// picksBy is an aggregate that picks the value at the least or greatest of
-// another, or a list of the values at the n of these.
-func picksBy(name string) function {
-	return function{min: 2, max: 3, agg: true, build: func(c *call) (operand, error) {
+// picksSome is picks with one argument more: how many values, of which it then
+// gives a list.
+func picksSome(name string, args int) function {
+	return function{min: args, max: args + 1, agg: true, build: func(c *call) (operand, error) {
 		t := c.args[0].typ
-		if len(c.args) == 3 {
-			if i, ok := constInt(c.args[2].node); !ok || i < 1 || i > maxElements {
+		if len(c.args) > args {
+			if i, ok := constInt(c.args[args].node); !ok || i < 1 || i > maxElements {
 				return operand{}, c.fault("the number of values must be a constant from 1 to %d", maxElements)
 			}
 			t = listOf(t)
@@ -265,10 +265,10 @@ var aggregates = map[string]function{
 		}
 		return operand{node: n, typ: tFloat}, nil
 	}},
-	"min":             picks("min", 1),
-	"max":             picks("max", 1),
-	"min_by":          picksBy("arg_min"),
-	"max_by":          picksBy("arg_max"),
+	"min":             picksSome("min", 1),
+	"max":             picksSome("max", 1),
+	"min_by":          picksSome("arg_min", 2),
+	"max_by":          picksSome("arg_max", 2),
 	"arbitrary":       picks("any_value", 1),
 	"any_value":       picks("any_value", 1),
 	"bool_and":        aggregate("bool_and", 1, 1, tBool),
@@ -292,7 +292,10 @@ var aggregates = map[string]function{
 	"string_agg":      aggregate("string_agg", 1, 2, tText),
 	"histogram":       aggregate("histogram", 1, 1, typ{kind: kMap, elem: &tInt}),
 	"count_if": {min: 1, max: 1, agg: true, build: func(c *call) (operand, error) {
-		return operand{node: castNode(c.rename("count_if"), "BIGINT", false), typ: tInt}, nil
+		// DuckDB's is null where it has met nothing but nulls.
+		x, err := c.r.template(`CASE WHEN "@1" THEN 1 END`, c.args[0].node)
+		c.args[0].node = x
+		return operand{node: c.rename("count"), typ: tInt}, err
 	}},
 	"approx_distinct": {min: 1, max: 2, agg: true, build: func(c *call) (operand, error) {
 		if len(c.args) == 2 {
@@ -418,7 +421,11 @@ var otherFunctions = map[string]function{
 	"greatest": extreme("greatest"),
 	"least":    extreme("least"),
 	"row": {min: 1, max: -1, build: func(c *call) (operand, error) {
-		return operand{node: c.rename("row"), typ: typ{kind: kRow, nameless: true}}, nil
+		t := typ{kind: kRow, nameless: true}
+		for _, a := range c.args {
+			t.members = append(t.members, member{typ: a.typ})
+		}
+		return operand{node: c.rename("row"), typ: t}, nil
 	}},
 	"md5":       tmpl(1, `unhex(md5("@1"))`, typ{kind: kBlob}),
 	"sha1":      tmpl(1, `unhex(sha1("@1"))`, typ{kind: kBlob}),

@@ -1,6 +1,8 @@
 package athena
 
 import (
+	"encoding/hex"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -20,7 +22,8 @@ import (
 //   - a name that is given without AS and that DuckDB's parser has as a keyword
 //     (count(*) names, eventname type) is put into quotes;
 //   - the database default, and the name at, are put into quotes;
-//   - VALUES 1, 2 becomes VALUES (1), (2);
+//   - VALUES 1, ROW(2) becomes VALUES (1), (2);
+//   - X'6869', which DuckDB's parser reads as text, becomes from_hex('6869');
 //   - first_value(x) IGNORE NULLS OVER becomes first_value(x IGNORE NULLS) OVER.
 //
 // Nothing that is refused later depends on this pass: the guard judges the
@@ -67,6 +70,21 @@ func newSource(text string) (*source, error) {
 		if u, and := toks[i-2], toks[i-1]; toks[i].kind == tokString && strings.EqualFold(text[u.start:and.end], "U&") && and.end == toks[i].start {
 			l, c := position(text, u.start)
 			return nil, &plan.Error{Line: l, Col: c, Msg: "U&'…' is not supported", Hint: "write the characters themselves, or chr(…)"}
+		}
+	}
+	for _, k := range toks {
+		if k.kind != tokString {
+			continue
+		}
+		l, c := position(text, k.start)
+		switch text[k.start] {
+		case '\'', 'e', 'E':
+		case 'x', 'X':
+			if _, ok := hexDigits(text[k.start:k.end]); !ok {
+				return nil, &plan.Error{Line: l, Col: c, Msg: "the binary literal is not understood", Hint: "expected an even number of hexadecimal digits: X'6869'"}
+			}
+		default: // DuckDB's parser has some more, of which it makes text
+			return nil, &plan.Error{Line: l, Col: c, Msg: text[k.start:k.start+1] + "'…' is no literal", Hint: "binary data is written X'6869'"}
 		}
 	}
 	s.edits = rewriteTokens(text, toks)
@@ -262,34 +280,28 @@ func rewriteTokens(t string, toks []token) []edit {
 	brackets := map[int]string{} // to be put before a token, for VALUES
 	for i := 0; i < len(toks); i++ {
 		k := toks[i]
-		if b := brackets[i]; b != "" {
+		if b := brackets[i]; b == "\x00" {
+			out = append(out, edit{k.start, k.end, ""})
+			continue
+		} else if b != "" {
 			out = append(out, edit{k.start, k.start, b})
 		}
 		switch {
-		case is(i, "values") && i+1 < len(toks) && !punct(i+1, '(') && !punct(i-1, '.') && bareValue(toks[i+1]):
-			begin := true
-			for j, open := i+1, 0; ; j++ {
-				switch {
-				case j == len(toks), open == 0 && (punct(j, ')') || punct(j, ';') || is(j, "union", "except", "intersect", "order", "limit", "offset", "fetch")):
-					brackets[j] += ")"
-					j = len(toks)
-				case open == 0 && punct(j, ','):
-					brackets[j] += ")"
-					begin = true
-					continue
-				case begin:
-					brackets[j] += "("
-					begin = false
-				}
-				if j == len(toks) {
-					break
-				}
-				if punct(j, '(') {
-					open++
-				} else if punct(j, ')') {
-					open--
+		case is(i, "values") && (i == 0 || punct(i-1, '(') || punct(i-1, ')') || punct(i-1, ';') || is(i-1, "union", "except", "intersect", "all", "distinct")) &&
+			!punct(i+1, '.') && !punct(i+1, ',') && !punct(i+1, ')'):
+			for _, row := range valuesRows(t, toks, i+1) {
+				switch first, last := row[0], row[1]; {
+				case punct(first, '(') && closing(t, toks, first) == last-1:
+				case is(first, "row") && punct(first+1, '(') && closing(t, toks, first+1) == last-1:
+					brackets[first] = "\x00" // the word goes
+				default:
+					brackets[first] += "("
+					brackets[last] += ")"
 				}
 			}
+		case k.kind == tokString && strings.IndexByte("xX", t[k.start]) >= 0:
+			digits, _ := hexDigits(t[k.start:k.end])
+			out = append(out, edit{k.start, k.end, "from_hex('" + digits + "')"})
 		case k.kind == tokTick:
 			name := strings.ReplaceAll(t[k.start+1:k.end-1], "``", "`")
 			out = append(out, edit{k.start, k.end, quoteIdent(name)})
@@ -334,9 +346,48 @@ func rewriteTokens(t string, toks []token) []edit {
 	return out
 }
 
-// bareValue says whether a token begins a constant: the word VALUES before it
-// begins a list of rows.
-func bareValue(k token) bool { return k.kind == tokString || k.kind == tokNumber }
+// hexDigits are the digits of X'65 68', which may have blanks between them.
+func hexDigits(literal string) (digits string, ok bool) {
+	digits = strings.Join(strings.Fields(literal[2:len(literal)-1]), "")
+	_, err := hex.DecodeString(digits)
+	return digits, err == nil
+}
+
+// valuesRows are the rows of the list that begins at token i, each from its first
+// token to the one behind its last.
+func valuesRows(t string, toks []token, i int) [][2]int {
+	var out [][2]int
+	open, first := 0, i
+	for ; ; i++ {
+		var c byte
+		word := ""
+		if i == len(toks) {
+			c = ';'
+		} else if k := toks[i]; k.kind == tokPunct {
+			c = t[k.start]
+		} else if k.kind == tokWord {
+			word = strings.ToLower(t[k.start:k.end])
+		}
+		end := i == len(toks) || open == 0 && (c == ')' || c == ']' || c == ';' || slices.Contains(behindValues, word))
+		if end || open == 0 && c == ',' {
+			if i > first {
+				out = append(out, [2]int{first, i})
+			}
+			first = i + 1
+		}
+		switch {
+		case end:
+			return out
+		case c == '(' || c == '[':
+			open++
+		case c == ')' || c == ']':
+			open--
+		}
+	}
+}
+
+// behindValues are the words that may follow a list of rows.
+var behindValues = []string{"union", "except", "intersect", "order", "limit", "offset", "fetch"}
 
 // bareNames are words that Trino takes as a name without AS and DuckDB's parser
 // does not, being among its keywords.

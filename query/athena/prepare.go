@@ -289,6 +289,7 @@ func (q *Query) emitted(name string) string {
 
 // print turns the rewritten tree into text and judges the text once more.
 func (q *Query) print(root node, r *rewriter) (string, error) {
+	flattenConditions(root)
 	count := &guard{src: q.src, function: q.emitted, table: func(string) string { return "" }}
 	if err := count.check(root); err != nil {
 		return "", fmt.Errorf("write SQL: %w", err)

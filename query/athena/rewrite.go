@@ -659,35 +659,50 @@ func (r *rewriter) unnest(n node, s *scope, loc int) (node, error) {
 	}
 	names := strs(n, "column_name_alias")
 	ordinality := str(n, "with_ordinality") == "WITH_ORDINALITY"
-	var cols []outCol
-	var items []node
-	for _, a := range args {
-		if str(a, "alias") != "" {
-			return nil, r.fault(loc, "UNNEST takes no named arguments")
-		}
-		e, err := r.expr(a, s, loc)
-		if err != nil {
-			return nil, err
-		}
-		if e.typ.kind == kMap {
-			again, err := r.copy(e.node)
-			if err != nil {
-				return nil, err
-			}
-			items = append(items, callNode("map_keys", e.node), callNode("map_values", again))
-			cols = append(cols, outCol{name: "key", typ: typ{kind: kText}}, outCol{name: "value", typ: e.typ.element()})
-			continue
-		}
-		l, err := r.asList(e, loc)
-		if err != nil {
-			return nil, err
-		}
-		items = append(items, l.node)
-		cols = append(cols, outCol{name: "unnest" + itoa(len(cols)), typ: l.typ.element()})
-	}
 	want := len(names)
 	if ordinality {
 		want--
+	}
+	arrays, err := r.unnested(args, s, loc)
+	if err != nil {
+		return nil, err
+	}
+	// Rows become a column for each field, save where one name is given for each
+	// array: it means the rows.
+	spread := want != len(arrays)
+	var cols []outCol
+	var items []node
+	for _, l := range arrays {
+		row := l.typ.element()
+		if row.kind != kRow || len(row.members) == 0 || !spread && len(row.members) > 1 {
+			items = append(items, l.node)
+			name := l.label
+			if name == "" {
+				name = "unnest" + itoa(len(cols))
+			}
+			cols = append(cols, outCol{name: name, typ: row})
+			continue
+		}
+		for i, m := range row.members {
+			again, err := r.copy(l.node)
+			if err != nil {
+				return nil, err
+			}
+			place := intNode(int64(i + 1))
+			if !row.nameless {
+				place = textNode(m.name)
+			}
+			item, err := r.template(`list_transform("@1", lambda "@e": struct_extract("@e", "@2"))`, again, place)
+			if err != nil {
+				return nil, err
+			}
+			items = append(items, item)
+			name := m.name
+			if name == "" {
+				name = "unnest" + itoa(len(cols))
+			}
+			cols = append(cols, outCol{name: name, typ: m.typ})
+		}
 	}
 	if len(items) == 1 && want > 1 && cols[0].typ.kind == kJSON && cols[0].typ.keys != nil {
 		return r.unnestRows(n, items[0], cols[0].typ, names, ordinality, s, loc)
@@ -719,7 +734,7 @@ func (r *rewriter) unnest(n node, s *scope, loc int) (node, error) {
 		} else {
 			cols[0].name = "unnest"
 		}
-		cols, err := r.rename(cols, names, "UNNEST", loc)
+		cols, err = r.rename(cols, names, "UNNEST", loc)
 		if err != nil {
 			return nil, err
 		}
@@ -735,6 +750,37 @@ func (r *rewriter) unnest(n node, s *scope, loc int) (node, error) {
 		sel = append(sel, u)
 	}
 	return r.lateral(n, sel, node{"type": "EMPTY", "alias": "", "sample": nil, "query_location": noLocation}, cols, names, s, loc)
+}
+
+// unnested rewrites the arguments of UNNEST to arrays; a map is two, whose labels
+// say which.
+func (r *rewriter) unnested(args []node, s *scope, loc int) ([]operand, error) {
+	var out []operand
+	for _, a := range args {
+		if str(a, "alias") != "" {
+			return nil, r.fault(loc, "UNNEST takes no named arguments")
+		}
+		e, err := r.expr(a, s, loc)
+		if err != nil {
+			return nil, err
+		}
+		if e.typ.kind == kMap {
+			again, err := r.copy(e.node)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, operand{node: callNode("map_keys", e.node), typ: listOf(tText), label: "key"},
+				operand{node: callNode("map_values", again), typ: listOf(e.typ.element()), label: "value"})
+			continue
+		}
+		l, err := r.asList(e, loc)
+		if err != nil {
+			return nil, err
+		}
+		l.label = ""
+		out = append(out, l)
+	}
+	return out, nil
 }
 
 // unnestRows is UNNEST of an array of rows into one column for each field, as

@@ -223,6 +223,14 @@ func emptyKey(keys []string) bool {
 
 // column does lookup's work; the column is noted as used by use, not here.
 func (s *scan) column(keys []string) (*column, strength, string) {
+	if s.kind == "" && len(keys) == 1 {
+		// Where all records are, a field that some of them have must not hide what
+		// they are told apart by: audit records have a field kind.
+		switch name := strings.ToLower(keys[0]); name {
+		case "kind", "group":
+			return systemColumn(systemNames[name]), sure, ""
+		}
+	}
 	if s.table.own && s.fields != nil {
 		if p, _ := s.fields.find(keys); p != nil {
 			return foundColumn(p), sure, ""

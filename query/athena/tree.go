@@ -276,6 +276,35 @@ func conjunction(typ string, args ...node) node {
 	return n
 }
 
+// flattenConditions takes apart ANDs that stand in an AND and ORs in an OR. DuckDB's parser
+// makes one of them whatever the brackets, so that a translation which puts a
+// condition beside another would else be another tree than its text.
+func flattenConditions(v any) {
+	switch v := v.(type) {
+	case node:
+		for _, x := range v {
+			flattenConditions(x)
+		}
+		if str(v, "class") != "CONJUNCTION" {
+			return
+		}
+		var all []any
+		for _, c := range list(v, "children") {
+			// Its own are flat already: those below came first.
+			if in, ok := c.(node); ok && str(in, "class") == "CONJUNCTION" && str(in, "type") == str(v, "type") {
+				all = append(all, list(in, "children")...)
+				continue
+			}
+			all = append(all, c)
+		}
+		v["children"] = all
+	case []any:
+		for _, x := range v {
+			flattenConditions(x)
+		}
+	}
+}
+
 func castNode(child node, typ string, try bool) node {
 	return node{
 		"class": "CAST", "type": "OPERATOR_CAST", "alias": "", "query_location": noLocation,

@@ -52,8 +52,16 @@ type typ struct {
 	keys map[string]string
 	// fields gives the types of a kRow's fields, by lower case; it may be nil.
 	fields map[string]typ
+	// members are a kRow's fields in their order, as far as they are known.
+	members []member
 	// nameless says that a kRow's fields have no names.
 	nameless bool
+}
+
+// member is one field of a row; name is empty where it has none.
+type member struct {
+	name string
+	typ  typ
 }
 
 func (t typ) element() typ {
@@ -123,7 +131,9 @@ func castType(t node) typ {
 	case "STRUCT":
 		t := typ{kind: kRow, fields: map[string]typ{}}
 		for _, c := range nodes(info, "child_types") {
-			t.fields[strings.ToLower(str(c, "first"))] = castType(obj(c, "second"))
+			m := member{str(c, "first"), castType(obj(c, "second"))}
+			t.fields[strings.ToLower(m.name)] = m.typ
+			t.members = append(t.members, m)
 		}
 		return t
 	case "LIST":
