@@ -38,6 +38,7 @@ type Server struct {
 	crossOrigin *http.CrossOriginProtection
 	memory      *budget
 	ingests     *fairGate           // by principal and group
+	pace        *pace               // of ingests
 	work        *semaphore.Weighted // bytes of bodies that are taken apart and stored
 	queries     *fairGate
 	cats        *fairGate // apart: a slow reader may hold one for hours
@@ -88,6 +89,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	s.memory = &budget{limit: s.cfg.MaxBodyMemory}
 	s.ingests = newIngestGate(s.cfg)
+	s.pace = newPace(s.cfg.MaxAckWait, s.deps.Now)
 	s.work = semaphore.NewWeighted(workBytes())
 	s.queries = newFairGate(s.cfg)
 	cats := s.cfg
