@@ -159,7 +159,7 @@ func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
 	}
 	// The body that comes may be compressed, and is asked about once more when it is there.
 	if late := s.pace.late(req.line(), r.ContentLength); late > 0 && r.ContentLength <= s.cfg.MaxBody {
-		s.waste(r)
+		waste(r, s.cfg.MaxBody)
 		s.fail(w, r, tooLate(late))
 		return
 	}

@@ -335,7 +335,7 @@ func (s *Server) dispatch(rec *recorder, r *http.Request, rt *route, allowed []s
 	case !rt.open && !principal.Can(rt.action):
 		s.fail(rec, r, forbidden("the token's role does not allow to "+string(rt.action)))
 	case s.stopping.Load() && !rt.open:
-		s.waste(r)
+		waste(r, s.cfg.MaxBody)
 		s.fail(rec, r, unavailable("the server is stopping").with("Connection", "close"))
 	default:
 		params, f := queryParams(r, rt)
