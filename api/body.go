@@ -22,6 +22,9 @@ const (
 	ratioFloor = 1 << 20
 	// firstRead is the first reservation for a body; it doubles from there.
 	firstRead = 32 << 10
+	// maxWaste is how many times Config.MaxBody is read and thrown away of a body that is over its
+	// limit, so that whoever sends somewhat too much gets the 413 and not a reset.
+	maxWaste = 8
 	// trashSize is how much of a body that is thrown away is read at once.
 	trashSize = 128 << 10
 )
@@ -79,6 +82,8 @@ func (s *Server) readBody(r *http.Request) (*body, *failure) {
 	err := b.fill(src, s.cfg.MaxDecoded, expect)
 	b.wire = src.wire.n
 	if err != nil {
+		b.data = nil
+		b.release() // the rest may be long in coming
 		return b, src.refuse(err)
 	}
 	return b, nil
@@ -88,6 +93,7 @@ func (s *Server) readBody(r *http.Request) (*body, *failure) {
 // the decoder, which is bounded.
 type bodyReader struct {
 	s           *Server
+	r           *http.Request
 	encoding    string
 	announced   int64 // bytes by the header; -1: not known
 	most        int64 // bytes as sent
@@ -102,7 +108,7 @@ type bodyReader struct {
 // after decompression. The caller closes it.
 func (s *Server) openBody(r *http.Request, most, mostDecoded int64) *bodyReader {
 	return &bodyReader{
-		s: s, encoding: strings.ToLower(strings.TrimSpace(strings.Join(r.Header.Values("Content-Encoding"), ","))),
+		s: s, r: r, encoding: strings.ToLower(strings.TrimSpace(strings.Join(r.Header.Values("Content-Encoding"), ","))),
 		announced: r.ContentLength, most: most, mostDecoded: mostDecoded, wire: &meter{r: r.Body, left: most},
 	}
 }
@@ -157,8 +163,14 @@ func (b *bodyReader) close() {
 // refuse is the answer to a body that could not be read.
 func (b *bodyReader) refuse(err error) *failure {
 	f := b.failure(err)
-	if f.reason != "slow" && !(errors.Is(err, errBodyTooLarge) && b.wire.n == 0) {
+	switch {
+	case f.reason == "slow":
+	case !errors.Is(err, errBodyTooLarge):
 		throwAway(b.wire, b.s.cfg.MaxBody)
+	case b.wire.n > 0:
+		throwAway(b.r.Body, maxWaste*b.s.cfg.MaxBody-b.wire.n) // the meter has come to its end
+	case b.announced <= maxWaste*b.s.cfg.MaxBody: // of more, no part is worth reading
+		waste(b.r, b.announced)
 	}
 	return f
 }
@@ -180,16 +192,16 @@ func (s *Server) refuseUnread(r *http.Request, most int64) *failure {
 		f = overloaded("too many bodies are being received")
 	}
 	if f != nil {
-		s.waste(r)
+		waste(r, s.cfg.MaxBody)
 	}
 	return f
 }
 
-// waste throws the body of a request away of which nothing was read. Who waits for 100
-// Continue sends nothing if there is none.
-func (s *Server) waste(r *http.Request) {
+// waste throws at most limit bytes of the body of a request away of which nothing was read. Who
+// waits for 100 Continue sends nothing if there is none.
+func waste(r *http.Request, limit int64) {
 	if !strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
-		throwAway(r.Body, s.cfg.MaxBody)
+		throwAway(r.Body, limit)
 	}
 }
 

@@ -22,6 +22,7 @@ const (
 	DefaultMaxBodyMemory = 256 << 20
 	DefaultMaxIngests    = 16
 	DefaultIngestWait    = 2 * time.Second
+	DefaultMaxAckWait    = 700 * time.Millisecond
 	// DefaultMaxQueries is as many as the engine runs: a question that the server
 	// lets through never waits a second time, where no line is fair.
 	DefaultMaxQueries          = duck.DefaultConcurrency
@@ -91,6 +92,11 @@ type Config struct {
 	// by principal and group.
 	MaxIngests int
 	IngestWait time.Duration
+	// MaxAckWait bounds how long a batch should wait to be stored, by what waits before it
+	// and by how fast the last batches were stored. Over: 429 at once, and not only once it
+	// has waited. A batch that finds nothing before it is always taken. The batches of the Kubernetes audit
+	// webhook are not turned away for this: its sender gives a batch up after five tries.
+	MaxAckWait time.Duration
 
 	// MaxQueries bounds the questions (and explanations and proofs) that run at once, and is how many the engine runs (see [Config.QueriesAtOnce]),
 	// MaxQueriesQueued those that wait for at most QueryWait; of both, one
@@ -150,6 +156,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxBodyMemory, DefaultMaxBodyMemory)
 	def(&c.MaxIngests, DefaultMaxIngests)
 	def(&c.IngestWait, DefaultIngestWait)
+	def(&c.MaxAckWait, DefaultMaxAckWait)
 	def(&c.MaxQueries, DefaultMaxQueries)
 	def(&c.MaxQueriesQueued, DefaultMaxQueriesQueued)
 	def(&c.MaxPrincipalQueries, DefaultMaxPrincipalQueries)
@@ -244,7 +251,7 @@ func (c Config) Validate() error {
 		name  string
 		value time.Duration
 	}{
-		{"IngestWait", c.IngestWait}, {"QueryWait", c.QueryWait}, {"QueryTimeout", c.QueryTimeout},
+		{"IngestWait", c.IngestWait}, {"MaxAckWait", c.MaxAckWait}, {"QueryWait", c.QueryWait}, {"QueryTimeout", c.QueryTimeout},
 		{"AsyncTimeout", c.AsyncTimeout}, {"AsyncKeep", c.AsyncKeep},
 		{"HeaderTimeout", c.HeaderTimeout}, {"ReadTimeout", c.ReadTimeout}, {"WriteTimeout", c.WriteTimeout},
 		{"IdleTimeout", c.IdleTimeout}, {"DrainTime", c.DrainTime},
@@ -268,7 +275,7 @@ func (c Config) LogValue() slog.Value {
 		slog.String("listen", c.Listen), slog.String("tls_cert", c.TLSCert), slog.Bool("open_loopback", c.OpenLoopback),
 		slog.Int64("max_body", c.MaxBody), slog.Int64("max_decoded", c.MaxDecoded), slog.Int64("max_audit_body", c.MaxAuditBody), slog.Int("max_line", c.MaxLine),
 		slog.Int("max_records", c.MaxRecords), slog.Int64("max_body_memory", c.MaxBodyMemory),
-		slog.Int("max_ingests", c.MaxIngests), slog.Int("max_queries", c.MaxQueries), slog.Int("max_cats", c.MaxCats), slog.Duration("query_timeout", c.QueryTimeout),
+		slog.Int("max_ingests", c.MaxIngests), slog.Duration("max_ack_wait", c.MaxAckWait), slog.Int("max_queries", c.MaxQueries), slog.Int("max_cats", c.MaxCats), slog.Duration("query_timeout", c.QueryTimeout),
 		slog.Int("max_async", c.MaxAsync), slog.Int64("max_async_memory", c.MaxAsyncMemory), slog.Duration("async_keep", c.AsyncKeep),
 		slog.Duration("read_timeout", c.ReadTimeout), slog.Int("max_connections", c.MaxConnections), slog.Duration("drain_time", c.DrainTime),
 	)

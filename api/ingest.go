@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -156,6 +157,12 @@ func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, f)
 		return
 	}
+	// The body that comes may be compressed, and is asked about once more when it is there.
+	if late := s.pace.late(req.line(), r.ContentLength); late > 0 && r.ContentLength <= s.cfg.MaxBody {
+		waste(r, s.cfg.MaxBody)
+		s.fail(w, r, tooLate(late))
+		return
+	}
 	b, f := s.readBody(r)
 	defer b.release()
 	s.metrics.bodyBytes.WithLabelValues(routeName(r)).Add(float64(b.wire))
@@ -165,6 +172,13 @@ func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
 	}
 	// Whoever waits for a turn holds the bytes of a body, and not the records that it
 	// takes several times as much to have.
+	past, late := s.pace.enter(req.line(), int64(len(b.data)))
+	if late > 0 {
+		s.fail(w, r, tooLate(late))
+		return
+	}
+	stored := false
+	defer func() { past(stored) }()
 	leave, f := s.turn(r, req)
 	if f != nil {
 		s.fail(w, r, f)
@@ -213,6 +227,7 @@ func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, f)
 		return
 	}
+	stored = true
 	writeJSON(w, http.StatusOK, result.whole())
 }
 
@@ -317,7 +332,7 @@ func (s *Server) tooManyRecords() *failure {
 
 // turn waits until a batch may be stored. leave gives the turn back.
 func (s *Server) turn(r *http.Request, req IngestRequest) (leave func(), f *failure) {
-	leave, err := s.ingests.enter(r.Context(), req.Principal+"\x00"+req.Group)
+	leave, err := s.ingests.enter(r.Context(), req.line())
 	if errors.Is(err, errFull) {
 		return nil, overloaded("too many batches are being stored")
 	}
@@ -327,14 +342,32 @@ func (s *Server) turn(r *http.Request, req IngestRequest) (leave func(), f *fail
 	return leave, nil
 }
 
-// keep waits for a turn and stores a batch. Without a failure, it is durable.
+// line names those whose batches wait for each other.
+func (r *IngestRequest) line() string { return r.Principal + "\x00" + r.Group }
+
+// tooLate is the answer to a batch that would wait for too long.
+func tooLate(late time.Duration) *failure {
+	return overloaded("too much is waiting to be stored").retryAfter(late)
+}
+
+// keep waits for a turn, and for longer than Config.MaxAckWait if it must, and stores a batch.
+// Without a failure, it is durable.
 func (s *Server) keep(r *http.Request, req IngestRequest) (IngestResult, *failure) {
+	size := int64(0)
+	for i := range req.Records {
+		size += int64(len(req.Records[i].Raw))
+	}
+	past := s.pace.force(req.line(), size)
+	stored := false
+	defer func() { past(stored) }()
 	leave, f := s.turn(r, req)
 	if f != nil {
 		return IngestResult{}, f
 	}
 	defer leave()
-	return s.put(r, req)
+	result, f := s.put(r, req)
+	stored = f == nil
+	return result, f
 }
 
 // put stores a batch whose turn it is.

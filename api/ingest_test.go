@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -654,5 +655,58 @@ func TestFill(t *testing.T) {
 		if err := (&body{budget: &budget{limit: 64 << 20}}).fill(bytes.NewReader(data), int64(n)-1, int64(n)); n > 0 && !errors.Is(err, errBodyTooLarge) {
 			t.Errorf("fill of %d bytes where %d may be: %v", n, n-1, err)
 		}
+	}
+}
+
+// A client that sends all of a body that is too large before it looks for an answer gets the 413,
+// with and without a length in its header; one that waits for 100 Continue gets it without any; and of what
+// is far too large nothing is read.
+func TestTooLargeIsTold(t *testing.T) {
+	const limit = 1 << 20
+	s := start(t, Config{MaxBody: limit, MaxDecoded: limit, MaxBodyMemory: 3 * limit}, (&fakeStore{}).deps())
+	for _, tt := range []struct {
+		name    string
+		size    int // of the body
+		chunked bool
+		header  string
+		sent    int // bytes that the client sends before it reads
+	}{
+		{"somewhat", limit + 1, false, "", limit + 1},
+		{"the most that is thrown away", maxWaste * limit, false, "", maxWaste * limit},
+		{"somewhat, of no length", limit + limit/8, true, "", limit + limit/8},
+		{"several times, of no length", (maxWaste - 1) * limit, true, "", (maxWaste - 1) * limit},
+		{"somewhat, waiting", limit + 1, false, "Expect: 100-continue\r\n", 0},
+		{"far too large", maxWaste*limit + 1, false, "", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", s.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			length := fmt.Sprintf("Content-Length: %d\r\n", tt.size)
+			body := bytes.Repeat([]byte("x"), tt.sent)
+			if tt.chunked {
+				length = "Transfer-Encoding: chunked\r\n"
+				body = fmt.Appendf(nil, "%x\r\n%s\r\n0\r\n\r\n", tt.size, body)
+			}
+			if _, err := fmt.Fprintf(conn, "POST /v1/ingest?group=g HTTP/1.1\r\nHost: %s\r\n%s%s\r\n", s.Addr(), length, tt.header); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := conn.Write(body); err != nil {
+				t.Fatalf("after %d of %d bytes: %v", n, len(body), err)
+			}
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatalf("read the answer: %v", err)
+			}
+			defer resp.Body.Close()
+			if out, err := io.ReadAll(resp.Body); resp.StatusCode != http.StatusRequestEntityTooLarge || err != nil {
+				t.Errorf("%d %s, %v, want 413", resp.StatusCode, out, err)
+			}
+		})
+	}
+	if n := s.memory.inUse(); n != 0 {
+		t.Errorf("%d bytes are held in the end", n)
 	}
 }

@@ -38,6 +38,7 @@ type Server struct {
 	crossOrigin *http.CrossOriginProtection
 	memory      *budget
 	ingests     *fairGate           // by principal and group
+	pace        *pace               // of ingests
 	work        *semaphore.Weighted // bytes of bodies that are taken apart and stored
 	queries     *fairGate
 	cats        *fairGate // apart: a slow reader may hold one for hours
@@ -88,6 +89,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	s.memory = &budget{limit: s.cfg.MaxBodyMemory}
 	s.ingests = newIngestGate(s.cfg)
+	s.pace = newPace(s.cfg.MaxAckWait, s.deps.Now)
 	s.work = semaphore.NewWeighted(workBytes())
 	s.queries = newFairGate(s.cfg)
 	cats := s.cfg
@@ -333,7 +335,7 @@ func (s *Server) dispatch(rec *recorder, r *http.Request, rt *route, allowed []s
 	case !rt.open && !principal.Can(rt.action):
 		s.fail(rec, r, forbidden("the token's role does not allow to "+string(rt.action)))
 	case s.stopping.Load() && !rt.open:
-		s.waste(r)
+		waste(r, s.cfg.MaxBody)
 		s.fail(rec, r, unavailable("the server is stopping").with("Connection", "close"))
 	default:
 		params, f := queryParams(r, rt)

@@ -18,7 +18,7 @@ var compat = flag.Bool("compat", false, "write testdata/compat/NEWEST anew (make
 
 // newest is the data directory that `make compat` writes. It has another name
 // whenever a format changes; those before it stay as they are.
-const newest = "v3"
+const newest = "v3-streams"
 
 // kept is what a data directory under testdata/compat was seen to hold when it was
 // written.
