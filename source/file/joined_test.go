@@ -1,8 +1,11 @@
 package file
 
 import (
+	"bytes"
+	"encoding/binary"
 	"strings"
 	"testing"
+	"unicode/utf16"
 )
 
 // TestJoined holds that nothing behind the end of an archive, or in front of one, is lost
@@ -59,5 +62,31 @@ func TestJoined(t *testing.T) {
 	got, _ := read(t, Options{}, path)
 	if len(got) != 2+MaxHeld/5 {
 		t.Errorf("two tars, one large: %d records, want %d", len(got), 2+MaxHeld/5)
+	}
+}
+
+// TestNewInputUTF16 holds that a body has the same records in UTF-16 as in UTF-8.
+func TestNewInputUTF16(t *testing.T) {
+	const text = "{\"a\":1}\n{\"b\":\"\u0a0a\"}\n"
+	want := []string{`{"a":1}`, "{\"b\":\"\u0a0a\"}"}
+	for _, big := range []bool{false, true} {
+		body := []byte("\xff\xfe")
+		if big {
+			body = []byte("\xfe\xff")
+		}
+		for _, c := range utf16.Encode([]rune(text)) {
+			if big {
+				body = binary.BigEndian.AppendUint16(body, c)
+			} else {
+				body = binary.LittleEndian.AppendUint16(body, c)
+			}
+		}
+		in, err := NewInput("body", bytes.NewReader(body), Options{}, nil)
+		if err != nil {
+			t.Fatalf("NewInput(…) = %v, want nil", err)
+		}
+		var got []string
+		drain(t, in, &got)
+		same(t, "a body in UTF-16", got, want)
 	}
 }
