@@ -3,19 +3,70 @@ package file
 import (
 	"archive/tar"
 	"archive/zip"
+	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
+	"math"
+	"slices"
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zstd"
 )
 
+// tars reads the members of a tar archive, and of those that lie behind its end: tar
+// itself stops at the end of the first, but what was put together with cat, or as members of
+// one gzip stream, has more.
+type tars struct {
+	br *bufio.Reader
+	tr *tar.Reader
+}
+
+func newTars(br *bufio.Reader) *tars { return &tars{br, tar.NewReader(br)} }
+
+// next returns the next member. It is io.EOF when nothing but zeros is left; anything else
+// behind the end is an error.
+func (t *tars) next() (*tar.Header, error) {
+	for {
+		h, err := t.tr.Next()
+		if err != io.EOF {
+			return h, because(err, CutTar, BrokenTar)
+		}
+		if err := passZeros(t.br); err != nil {
+			return nil, because(err, CutTar, BrokenTar)
+		}
+		if head, _ := t.br.Peek(512); !isTar(head) {
+			return nil, &layerError{BrokenTar, errBehind}
+		}
+		t.tr = tar.NewReader(t.br)
+	}
+}
+
+var errBehind = errors.New("something else behind the archive's end")
+
+// passZeros passes over zeros, with which archives are filled up. It returns nil
+// before another byte.
+func passZeros(br *bufio.Reader) error {
+	for {
+		if _, err := br.Peek(1); err != nil {
+			return err
+		}
+		b, _ := br.Peek(br.Buffered())
+		n := len(b) - len(bytes.TrimLeft(b, "\x00"))
+		br.Discard(n)
+		if n < len(b) {
+			return nil
+		}
+	}
+}
+
 // tar hands on the members of a tar archive, in their order.
-func (k *walker) tar(s stream) error {
-	tr := tar.NewReader(s.r)
+func (k *walker) tar(s stream, br *bufio.Reader) error {
+	tr := newTars(br)
 	for n := 0; ; n++ {
-		h, err := tr.Next()
+		h, err := tr.next()
 		if err == io.EOF {
 			return k.ctx.Err()
 		}
@@ -23,7 +74,7 @@ func (k *walker) tar(s stream) error {
 			if ctxErr(err) {
 				return err
 			}
-			k.report.damage(damageOf(s.name, because(err, CutTar, BrokenTar)))
+			k.report.damage(damageOf(s.name, err))
 			return nil
 		}
 		switch h.Typeflag {
@@ -39,7 +90,7 @@ func (k *walker) tar(s stream) error {
 		}
 		inner := s
 		inner.name = s.name + "!" + h.Name
-		member := &reasonReader{r: tr, cut: CutTar, broken: BrokenTar}
+		member := &reasonReader{r: tr.tr, cut: CutTar, broken: BrokenTar}
 		inner.r = member
 		inner.at, inner.open, inner.size = nil, nil, h.Size
 		if s.open != nil && h.Size > MaxHeld { // a smaller one is held, if need be
@@ -59,21 +110,21 @@ func (k *walker) tar(s stream) error {
 	}
 }
 
-// tarMember opens member n of an archive once more.
+// tarMember opens member n of an archive, or of those behind it, once more.
 func tarMember(open func(*budget) (io.ReadCloser, error), n int) func(*budget) (io.ReadCloser, error) {
 	return func(b *budget) (io.ReadCloser, error) {
 		rc, err := open(b)
 		if err != nil {
 			return nil, err
 		}
-		tr := tar.NewReader(rc)
+		tr := newTars(bufio.NewReaderSize(rc, headSize))
 		for range n + 1 {
-			if _, err := tr.Next(); err != nil {
+			if _, err := tr.next(); err != nil {
 				rc.Close()
-				return nil, because(err, CutTar, BrokenTar)
+				return nil, err
 			}
 		}
-		return closeBoth{&budgetReader{&reasonReader{r: tr, cut: CutTar, broken: BrokenTar}, b}, rc.Close}, nil
+		return closeBoth{&budgetReader{&reasonReader{r: tr.tr, cut: CutTar, broken: BrokenTar}, b}, rc.Close}, nil
 	}
 }
 
@@ -108,11 +159,106 @@ func (k *walker) zip(s stream) error {
 	if !ok {
 		return err
 	}
-	zr, err := zip.NewReader(at, size)
-	if err != nil {
-		k.report.damage(&Damage{Name: s.name, Reason: BrokenZip, Err: err})
-		return k.salvageZip(s, at, size)
+	// One may lie in front of another, and is found from its end.
+	var joined []*zip.Reader
+	for size > 0 {
+		end, behind := zipEnd(at, size)
+		zr, err := zip.NewReader(io.NewSectionReader(at, 0, size), size)
+		if err == nil && len(joined) == maxJoined {
+			err = fmt.Errorf("more than %d archives one behind the other", maxJoined)
+		}
+		if err != nil {
+			k.report.damage(&Damage{Name: s.name, Reason: BrokenZip, Err: err})
+			if err := k.salvageZip(s, at, size); err != nil {
+				return err
+			}
+			break
+		}
+		if behind {
+			k.report.damage(&Damage{Name: s.name, Reason: BrokenZip, Err: errBehind})
+		}
+		joined = append(joined, zr)
+		if size = zipFront(at, zr, end); size == 0 {
+			break
+		}
 	}
+	for _, zr := range slices.Backward(joined) {
+		if err := k.zipMembers(s, zr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxJoined is how many zip archives are read that lie one behind the other in a file.
+const maxJoined = 1000
+
+// zipEnd finds where the record is that ends a zip archive, as [zip.NewReader] does, and whether there
+// is something else than its comment and zeros behind it.
+func zipEnd(at io.ReaderAt, size int64) (end int64, behind bool) {
+	for _, most := range []int64{1 << 10, zipEndSize + 1<<16} {
+		b := make([]byte, min(most, size))
+		if n, err := at.ReadAt(b, size-int64(len(b))); n < len(b) && err != nil {
+			return 0, false
+		}
+		for i := len(b) - zipEndSize; i >= 0; i-- {
+			if string(b[i:i+4]) != zipEndMagic {
+				continue
+			}
+			rest := b[i+zipEndSize:]
+			comment := int(binary.LittleEndian.Uint16(b[i+zipEndSize-2:]))
+			if comment > len(rest) {
+				break
+			}
+			return size - int64(len(b)-i), len(bytes.Trim(rest[comment:], "\x00")) > 0
+		}
+	}
+	return 0, false
+}
+
+// zipFront returns how many bytes lie in front of an archive whose end record is at end.
+func zipFront(at io.ReaderAt, zr *zip.Reader, end int64) int64 {
+	if len(zr.File) == 0 {
+		return end
+	}
+	data := func(at io.ReaderAt, pos int64) (int64, bool) { // where the member's data begins whose header is at pos
+		var h [zipLocalSize]byte
+		if n, _ := at.ReadAt(h[:], pos); n < len(h) || binary.LittleEndian.Uint32(h[:]) != zipLocal {
+			return 0, false
+		}
+		return pos + zipLocalSize + int64(binary.LittleEndian.Uint16(h[26:])) + int64(binary.LittleEndian.Uint16(h[28:])), true
+	}
+	begin, ok := data(at, 0)
+	if !ok { // the mark of an archive that was to be split
+		begin, _ = data(at, 4)
+	}
+	first := int64(math.MaxInt64)
+	for _, f := range zr.File {
+		off, err := f.DataOffset()
+		if err != nil {
+			return 0 // its first member may be this one; it is reported when it is opened
+		}
+		if first = min(first, off); first == begin {
+			return 0
+		}
+	}
+	// The header is as long as its name and what is said beside it.
+	from := max(0, first-zipLocalSize-2*math.MaxUint16)
+	b := make([]byte, first-from)
+	if n, _ := at.ReadAt(b, from); n < len(b) {
+		return 0
+	}
+	held := bytes.NewReader(b)
+	for i := int64(len(b)) - zipLocalSize; i >= 0; i-- {
+		if off, ok := data(held, i); ok && off == int64(len(b)) {
+			return from + i
+		}
+	}
+	return 0
+}
+
+// zipMembers hands on the members of one archive.
+func (k *walker) zipMembers(s stream, zr *zip.Reader) error {
 	zr.RegisterDecompressor(zip.Deflate, func(r io.Reader) io.ReadCloser { return flate.NewReader(r) })
 	zr.RegisterDecompressor(zstd.ZipMethodWinZip, zstd.ZipDecompressor(zstd.WithDecoderMaxWindow(maxZstdWindow), zstd.WithDecoderLowmem(true)))
 	for _, f := range zr.File {
@@ -156,5 +302,5 @@ func (k *walker) zip(s stream) error {
 			return err
 		}
 	}
-	return k.ctx.Err()
+	return nil
 }

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -40,8 +41,8 @@ type Input struct {
 }
 
 // NewInput makes an Input of a stream that is one logical file, with neither
-// compression nor archive around it: the body of a request. It reads the
-// stream's head. What damages it meets are in what Next returns, and control
+// compression nor archive around it: the body of a request. UTF-16 is read as
+// UTF-8. It reads the stream's head. What damages it meets are in what Next returns, and control
 // messages are counted in report.
 func NewInput(name string, r io.Reader, opts Options, report *Report) (*Input, error) {
 	if err := opts.Validate(); err != nil {
@@ -51,6 +52,11 @@ func NewInput(name string, r io.Reader, opts Options, report *Report) (*Input, e
 	opts.bare = true
 	if report == nil {
 		report = new(Report)
+	}
+	br := bufio.NewReaderSize(r, 1<<10)
+	r = br
+	if head, _ := br.Peek(512); isUTF16(head) {
+		r = newUTF16(br)
 	}
 	return newInput(name, r, -1, nil, &opts, report, nil), nil
 }

@@ -182,9 +182,7 @@ func decompress(l layer, r io.Reader, b *budget) (io.ReadCloser, error) {
 		}
 		return closeBoth{&budgetReader{&reasonReader{r: d, cut: CutZstd, broken: BrokenZstd}, b}, func() error { d.Close(); return nil }}, nil
 	case utf16Layer:
-		b2 := bufio.NewReaderSize(r, 1<<12)
-		mark, _ := b2.Peek(1)
-		return io.NopCloser(&budgetReader{&utf16Reader{r: b2, big: string(mark) == "\xfe"}, b}), nil
+		return io.NopCloser(&budgetReader{newUTF16(bufio.NewReaderSize(r, 1<<12)), b}), nil
 	case bzip2Layer:
 		return io.NopCloser(&budgetReader{&reasonReader{r: bzip2.NewReader(r), cut: CutBzip2, broken: BrokenBzip2}, b}), nil
 	}

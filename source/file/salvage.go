@@ -13,6 +13,8 @@ import (
 const (
 	zipLocal     = 0x04034b50
 	zipLocalSize = 30
+	zipEndMagic  = "PK\x05\x06"
+	zipEndSize   = 22
 	zipEncrypted = 1 << 0
 	zipSizeLater = 1 << 3 // the header does not know the member's size
 	zipStored    = 0

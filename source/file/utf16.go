@@ -1,6 +1,7 @@
 package file
 
 import (
+	"bufio"
 	"io"
 	"unicode/utf8"
 )
@@ -17,6 +18,12 @@ type utf16Reader struct {
 	high    rune // first half of a surrogate pair, or 0
 	out     []byte
 	err     error
+}
+
+// newUTF16 reads what begins with a byte order mark.
+func newUTF16(br *bufio.Reader) *utf16Reader {
+	mark, _ := br.Peek(1)
+	return &utf16Reader{r: br, big: string(mark) == "\xfe"}
 }
 
 // isUTF16 reports whether b begins with UTF-16: its byte order mark, an ASCII

@@ -258,7 +258,7 @@ func (k *walker) stream(s stream) error {
 	switch l {
 	case tarLayer:
 		s.archives++
-		return k.tar(s)
+		return k.tar(s, br)
 	case zipLayer:
 		s.archives++
 		return k.zip(s)
