@@ -75,6 +75,9 @@ func (r *Result) add(rec *trailward.Record, conflict bool) {
 
 // addKind counts n new records of a kind.
 func (r *Result) addKind(k trailward.Kind, n int) {
+	if n == 0 {
+		return
+	}
 	if r.Kinds == nil {
 		r.Kinds = map[trailward.Kind]int64{}
 	}

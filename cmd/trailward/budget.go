@@ -26,8 +26,8 @@ type budget struct {
 func memoryBudget() budget { return budgetUnder(debug.SetMemoryLimit(-1)) }
 
 func budgetUnder(limit int64) budget {
-	share := min(float64(limit)/fullMemory, 1<<10) // 2 TiB
-	if limit == math.MaxInt64 {                    // none is set
+	share := min(float64(limit)/fullMemory, 1<<10)
+	if limit == math.MaxInt64 {
 		share = 1
 	}
 	scaled := func(full, least int64, share float64) int64 {

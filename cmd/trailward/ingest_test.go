@@ -341,7 +341,7 @@ func TestConflicts(t *testing.T) {
 	for n, want := range []int64{1, 0, 0} {
 		path := filepath.Join(dir, fmt.Sprint("untimed", n))
 		put(t, path, untimed+strings.Repeat("\n", n))
-		if sum, _ := k.load(path); sum.Records != want || sum.Conflicts != 0 {
+		if sum, _ := k.load(path); sum.Records != want || sum.Conflicts != 0 || len(sum.Kinds) != int(want) {
 			t.Errorf("without a time, load %d: %d new, %d conflicts, want %d, 0", n, sum.Records, sum.Conflicts, want)
 		}
 	}
