@@ -24,14 +24,15 @@ func rowsOf(rows [][]string) string {
 // a record is and where, whatever fields it has; elsewhere its own field goes first.
 func TestKindOfRecord(t *testing.T) {
 	opts := options(t)
-	opts.Fields = func(trailward.Kind) []string { return []string{"kind", "group", "verb"} }
+	opts.Fields = func(trailward.Kind) []string { return []string{"kind", "group", "verb", "year"} }
 	data := map[trailward.Kind][]record{
-		trailward.KindK8sAudit: {{"@kind": "k8s.audit", "@log": "/audit", "kind": "Event", "group": "g", "verb": "get"}},
+		trailward.KindK8sAudit: {{"@kind": "k8s.audit", "@log": "/audit", "kind": "Event", "group": "g", "verb": "get", "year": "1999"}},
 		trailward.KindText:     {{"@kind": "text", "@log": "/text"}},
 	}
 	for _, c := range []struct{ query, want string }{
 		{`SELECT kind, count(*) FROM logs GROUP BY kind ORDER BY kind`, "k8s.audit 1; text 1"},
 		{`SELECT l.kind, "group" FROM logs l WHERE l.KIND = 'k8s.audit'`, "k8s.audit /audit"},
+		{`SELECT count(*) FROM logs WHERE year = '1999'`, "0"},
 		{`SELECT kind, "@kind" FROM k8s_audit`, "Event k8s.audit"},
 	} {
 		_, rows, err := run(t, c.query, opts, data)

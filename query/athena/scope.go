@@ -226,9 +226,13 @@ func (s *scan) column(keys []string) (*column, strength, string) {
 	if s.kind == "" && len(keys) == 1 {
 		// Where all records are, a field that some of them have must not hide what
 		// they are told apart by: audit records have a field kind.
-		switch name := strings.ToLower(keys[0]); name {
+		name := strings.ToLower(keys[0])
+		switch name {
 		case "kind", "group":
 			return systemColumn(systemNames[name]), sure, ""
+		}
+		if f, ok := dateParts[name]; ok {
+			return calcColumn(name, f), sure, ""
 		}
 	}
 	if s.table.own && s.fields != nil {
