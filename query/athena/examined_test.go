@@ -62,6 +62,15 @@ func TestExamined(t *testing.T) {
 		{"SELECT k, v FROM UNNEST(map_entries(map(ARRAY['a'], ARRAY[1]))) AS t(k, v)", "a 1"},
 		{"SELECT a, b FROM UNNEST(zip(ARRAY[1, 2], ARRAY['x', 'y'])) AS t(a, b) ORDER BY a", "1 x; 2 y"},
 		{"SELECT k, v FROM UNNEST(map(ARRAY['a'], ARRAY[1])) AS t(k, v)", "a 1"},
+		// JSON to rows: fields in any case, others left out, missing ones null.
+		{`SELECT r.a, r.b, r.c FROM (SELECT CAST(JSON '{"A":1,"x":2,"b":"y"}' AS row(a bigint, b varchar, c double)) AS r)`, "1 y NULL"},
+		{`SELECT r.a, r.b FROM (SELECT CAST(json_parse('[1, "y"]') AS row(a bigint, b varchar)) AS r)`, "1 y"},
+		{`SELECT CAST(json_parse('null') AS row(a bigint)) IS NULL, TRY_CAST(json_parse('"x"') AS row(a bigint)) IS NULL, TRY_CAST(json_parse('{"a":"x"}') AS row(a bigint)) IS NULL`, "true true true"},
+		{`SELECT r.a.b[2].c, r.a.d FROM (SELECT CAST(json_parse('{"A":{"B":[{"c":1},{"C":2.5,"z":0}],"D":"2024-01-02T03:04:05Z"}}') AS row(a row(b array(row(c decimal(3, 1))), d timestamp))) AS r)`, "2.5 2024-01-02 03:04:05"},
+		{`SELECT arn, n FROM UNNEST(CAST(json_parse('[{"ARN":"x","n":1.0,"o":[1]},{"arn":"y"},null]') AS array(row(arn varchar, n integer)))) AS t(arn, n)`, "x 1; y NULL; NULL NULL"},
+		{`SELECT r.m['k'], r.l, json_format(r.j) FROM (SELECT CAST(json_parse('{"M":{"k":7},"l":["a",1.50],"j":{"q":1.50}}') AS row(m map(varchar, bigint), l array(varchar), j json)) AS r)`, `7 [a 1.50] {"q":1.50}`},
+		{"SELECT CAST(JSON '1.5' AS bigint), CAST(JSON '7' AS integer), TRY_CAST(json_parse('\"1.5\"') AS bigint)", "2 7 NULL"},
+		{`SELECT json_parse('"x"') = JSON '"x"', JSON '1' = json_parse('1'), json_format(JSON '{"a": 1}'), CAST('x' AS json) = JSON '"x"'`, `true true {"a":1} true`},
 		// Rows of VALUES without brackets.
 		{"VALUES true", "true"}, {"VALUES NULL", "NULL"}, {"VALUES -1, 2", "-1; 2"}, {"VALUES date '2024-01-02'", "2024-01-02"}, {"VALUES ARRAY[1, 2], ARRAY[3]", "[1 2]; [3]"},
 		{"VALUES ROW(1, 'a'), (2, 'b')", "1 a; 2 b"}, {"VALUES (1), 2, ROW(3)", "1; 2; 3"}, {"VALUES (1) + 1, (2) * (3)", "2; 6"}, {"VALUES now()", "2024-05-06 07:08:09"}, {"VALUES if(1 = 1, 'a', 'b')", "a"},
@@ -76,6 +85,8 @@ func TestExamined(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ query, want string }{
+		{`SELECT CAST(json_parse('{"a":"x"}') AS row(a bigint))`, "Could not convert string"},
+		{`SELECT CAST(json_parse('"x"') AS row(a bigint))`, "Conversion Error"},
 		{"SELECT X'686'", "line 1, column 8: the binary literal is not understood"},
 		{"SELECT 1, X'zz'", "line 1, column 11: the binary literal is not understood"},
 		{"SELECT B'01'", "line 1, column 8: B'…' is no literal"},

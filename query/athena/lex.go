@@ -23,6 +23,8 @@ import (
 //     (count(*) names, eventname type) is put into quotes;
 //   - the database default, and the name at, are put into quotes;
 //   - VALUES 1, ROW(2) becomes VALUES (1), (2);
+//   - JSON '"x"', of which DuckDB's parser makes CAST('"x"' AS JSON), which is a
+//     string in Trino, becomes json_parse('"x"');
 //   - X'6869', which DuckDB's parser reads as text, becomes from_hex('6869');
 //   - first_value(x) IGNORE NULLS OVER becomes first_value(x IGNORE NULLS) OVER.
 //
@@ -299,6 +301,9 @@ func rewriteTokens(t string, toks []token) []edit {
 					brackets[last] += ")"
 				}
 			}
+		case is(i, "json") && i+1 < len(toks) && toks[i+1].kind == tokString && t[toks[i+1].start] == '\'' && !punct(i-1, '.') && !is(i-1, "from", "join"):
+			out = append(out, edit{k.start, toks[i+1].end, "json_parse(" + t[toks[i+1].start:toks[i+1].end] + ")"})
+			i++
 		case k.kind == tokString && strings.IndexByte("xX", t[k.start]) >= 0:
 			digits, _ := hexDigits(t[k.start:k.end])
 			out = append(out, edit{k.start, k.end, "from_hex('" + digits + "')"})
