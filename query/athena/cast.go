@@ -3,6 +3,7 @@ package athena
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"trailward/query/plan"
@@ -43,6 +44,9 @@ func (r *rewriter) cast(n node, s *scope, loc int) (operand, error) {
 		case "string":
 			return r.castTo(child, "VARCHAR", try)
 		}
+		if m := sizedText.FindStringSubmatch(str(info, "name")); m != nil {
+			return r.castSized(child, m[1], m[2], try, loc)
+		}
 	}
 	switch id {
 	case "LIST", "MAP", "STRUCT":
@@ -80,6 +84,47 @@ func (r *rewriter) cast(n node, s *scope, loc int) (operand, error) {
 		return r.castTo(child, id, try)
 	}
 	return operand{}, r.fault(loc, "a cast to %s is not supported", strings.ToLower(id))
+}
+
+// sizedText is the name that the lexer pass gives to types of text with a length.
+var sizedText = regexp.MustCompile(`^(var)?char\(([0-9]+)\)$`)
+
+// maxChar is the greatest length of Trino's char; varchar(n) has no bound here.
+const maxChar = 65536
+
+// castSized casts to varchar(n), with v, or char(n). Text that is too long is cut
+// off, what is no text is an error then; char is filled up with blanks.
+func (r *rewriter) castSized(child operand, v, digits string, try bool, loc int) (operand, error) {
+	n, err := strconv.Atoi(digits)
+	if err != nil || n < 1 || n > 1<<31-2 || v == "" && n > maxChar {
+		return operand{}, r.fault(loc, "the length of %schar(%s) is out of range", v, digits)
+	}
+	wasText := child.typ.textual()
+	if child.typ.kind == kIP {
+		if child.node, err = r.template(ipText, child.node); err != nil {
+			return operand{}, err
+		}
+		child.typ = tText
+	}
+	op, err := r.castTo(child, "VARCHAR", try)
+	if err != nil {
+		return operand{}, err
+	}
+	op.typ = tText
+	switch {
+	case v == "":
+		op.typ.padded = true
+		op.node = callNode("rpad", op.node, intNode(int64(n)), textNode(" "))
+	case wasText:
+		op.node = callNode("substr", op.node, intNode(1), intNode(int64(n)))
+	default:
+		wrong := `CAST(CAST('the value is longer than varchar(` + digits + `)' || substr("@1", 1, 0) AS BIGINT) AS VARCHAR)`
+		if try {
+			wrong = "NULL"
+		}
+		op.node, err = r.template(`CASE WHEN length("@1") <= `+digits+` THEN "@1" ELSE `+wrong+` END`, op.node)
+	}
+	return op, err
 }
 
 // holdsRow says whether a type is a row, or an array of rows.

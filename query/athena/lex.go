@@ -25,6 +25,8 @@ import (
 //   - VALUES 1, ROW(2) becomes VALUES (1), (2);
 //   - JSON '"x"', of which DuckDB's parser makes CAST('"x"' AS JSON), which is a
 //     string in Trino, becomes json_parse('"x"');
+//   - AS varchar(2)) and AS char(2)), of which DuckDB's parser forgets the length,
+//     become the name of a type, "varchar(2)";
 //   - X'6869', which DuckDB's parser reads as text, becomes from_hex('6869');
 //   - first_value(x) IGNORE NULLS OVER becomes first_value(x IGNORE NULLS) OVER.
 //
@@ -331,6 +333,10 @@ func rewriteTokens(t string, toks []token) []edit {
 			}
 		case is(i, "if") && punct(i+1, '(') && !punct(i-1, '.'):
 			out = append(out, edit{k.start, k.end, "trino_if"})
+		case is(i, "as") && is(i+1, "varchar", "char") && punct(i+2, '(') && i+5 < len(toks) && toks[i+3].kind == tokNumber && punct(i+4, ')') && punct(i+5, ')'):
+			name := strings.ToLower(t[toks[i+1].start:toks[i+1].end]) + "(" + t[toks[i+3].start:toks[i+3].end] + ")"
+			out = append(out, edit{toks[i+1].start, toks[i+4].end, quoteIdent(name)})
+			i += 4
 		case is(i, "as") && is(i+1, "array", "row", "map"):
 			if text, n := trinoType(t, toks, i+1, 0); n > 0 && punct(i+1+n, ')') {
 				out = append(out, edit{toks[i+1].start, toks[i+n].end, text})
