@@ -227,6 +227,12 @@ func (r *rewriter) arithmetic(n node, name string, s *scope, loc int) (operand, 
 	t := op.typ
 	if name == "||" {
 		if slices.ContainsFunc(args, func(o operand) bool { return o.typ.kind == kList }) {
+			// An element beside an array is put in front or behind.
+			for i, a := range args {
+				if k := a.typ.kind; k != kList && k != kUnknown && k != kNull {
+					args[i] = operand{node: operatorNode("ARRAY_CONSTRUCTOR", a.node), typ: listOf(a.typ)}
+				}
+			}
 			t = commonType(args)
 		} else if !slices.ContainsFunc(args, func(o operand) bool { return o.typ.kind != kBlob }) {
 			t = typ{kind: kBlob}

@@ -3,6 +3,7 @@ package athena
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"trailward/query/plan"
@@ -43,6 +44,9 @@ func (r *rewriter) cast(n node, s *scope, loc int) (operand, error) {
 		case "string":
 			return r.castTo(child, "VARCHAR", try)
 		}
+		if m := sizedText.FindStringSubmatch(str(info, "name")); m != nil {
+			return r.castSized(child, m[1], m[2], try, loc)
+		}
 	}
 	switch id {
 	case "LIST", "MAP", "STRUCT":
@@ -54,6 +58,13 @@ func (r *rewriter) cast(n node, s *scope, loc int) (operand, error) {
 		}
 		if err := r.timesInside(target, loc); err != nil {
 			return operand{}, err
+		}
+		if child.typ.kind == kStrict && holdsRow(target) {
+			out, err := r.castInside(child.node, target, 0)
+			if err == nil && try {
+				out = operatorNode("OPERATOR_TRY", out)
+			}
+			return operand{node: out, typ: castType(target)}, err
 		}
 		n["child"], n["query_location"] = child.node, noLocation
 		t := castType(target)
@@ -73,6 +84,110 @@ func (r *rewriter) cast(n node, s *scope, loc int) (operand, error) {
 		return r.castTo(child, id, try)
 	}
 	return operand{}, r.fault(loc, "a cast to %s is not supported", strings.ToLower(id))
+}
+
+// sizedText is the name that the lexer pass gives to types of text with a length.
+var sizedText = regexp.MustCompile(`^(var)?char\(([0-9]+)\)$`)
+
+// maxChar is the greatest length of Trino's char; varchar(n) has no bound here.
+const maxChar = 65536
+
+// castSized casts to varchar(n), with v, or char(n). Text that is too long is cut
+// off, what is no text is an error then; char is filled up with blanks.
+func (r *rewriter) castSized(child operand, v, digits string, try bool, loc int) (operand, error) {
+	n, err := strconv.Atoi(digits)
+	if err != nil || n < 1 || n > 1<<31-2 || v == "" && n > maxChar {
+		return operand{}, r.fault(loc, "the length of %schar(%s) is out of range", v, digits)
+	}
+	wasText := child.typ.textual()
+	if child.typ.kind == kIP {
+		if child.node, err = r.template(ipText, child.node); err != nil {
+			return operand{}, err
+		}
+		child.typ = tText
+	}
+	op, err := r.castTo(child, "VARCHAR", try)
+	if err != nil {
+		return operand{}, err
+	}
+	op.typ = tText
+	switch {
+	case v == "":
+		op.typ.padded = true
+		op.node = callNode("rpad", op.node, intNode(int64(n)), textNode(" "))
+	case wasText:
+		op.node = callNode("substr", op.node, intNode(1), intNode(int64(n)))
+	default:
+		wrong := `CAST(CAST('the value is longer than varchar(` + digits + `)' || substr("@1", 1, 0) AS BIGINT) AS VARCHAR)`
+		if try {
+			wrong = "NULL"
+		}
+		op.node, err = r.template(`CASE WHEN length("@1") <= `+digits+` THEN "@1" ELSE `+wrong+` END`, op.node)
+	}
+	return op, err
+}
+
+// holdsRow says whether a type is a row, or an array of rows.
+func holdsRow(target node) bool {
+	switch info := obj(target, "type_info"); str(target, "id") {
+	case "STRUCT":
+		return true
+	case "LIST":
+		return holdsRow(obj(info, "child_type"))
+	}
+	return false
+}
+
+// castInside casts JSON to a type, going into its rows and arrays: DuckDB's cast to
+// a row wants all of its fields, no others, and in their case. Trino finds fields in
+// any case, or by place in an array, leaves out others, and takes null for those
+// that are missing. depth is how many arrays are around it.
+func (r *rewriter) castInside(value, target node, depth int) (node, error) {
+	info := obj(target, "type_info")
+	switch id := str(target, "id"); {
+	case id == "STRUCT":
+		var fields []node
+		for i, c := range nodes(info, "child_types") {
+			again, err := r.copy(value)
+			if err != nil {
+				return nil, err
+			}
+			ways := plan.Ways{{{Key: str(c, "first"), Fold: true}}, {{Element: true, Index: i}}}
+			member := jsonCastNode(callNode(plan.ValueFunction, again, textNode(ways.String())), false)
+			f, err := r.castInside(member, obj(c, "second"), depth)
+			if err != nil {
+				return nil, err
+			}
+			fields = append(fields, f)
+		}
+		row, whole := castNode(callNode("row", fields...), "", false), castNode(columnNode("@1"), "", false)
+		row["cast_type"], whole["cast_type"] = target, target
+		var err error
+		if whole["child"], err = r.copy(value); err != nil {
+			return nil, err
+		}
+		return r.template(`CASE WHEN json_type("@1") IN ('OBJECT', 'ARRAY') THEN "@2" ELSE "@3" END`, value, row, whole)
+	case id == "LIST" && holdsRow(target):
+		name := "@j" + itoa(depth)
+		elem, err := r.castInside(jsonCastNode(columnNode(name), false), obj(info, "child_type"), depth+1)
+		if err != nil {
+			return nil, err
+		}
+		return r.template(`list_transform("@1", lambda "`+name+`": "@2")`, callNode(plan.ElementValuesFunction, value), elem)
+	case id == "LIST", id == "MAP", id == "UNBOUND", id == "DECIMAL":
+		op, ok := castElements(operand{node: value, typ: typ{kind: kStrict}}, target)
+		if !ok {
+			if id == "DECIMAL" {
+				value = callNode(plan.MemberFunction, value, textNode(wholeValue))
+			}
+			op.node = castNode(value, "", false)
+			op.node["cast_type"] = target
+		}
+		return op.node, nil
+	default:
+		op, err := r.castTo(operand{node: value, typ: typ{kind: kStrict}}, id, false)
+		return op.node, err
+	}
 }
 
 // castElements is a cast of JSON to an array of text or of JSON, whose elements
@@ -99,7 +214,17 @@ func castElements(child operand, target node) (operand, bool) {
 func (r *rewriter) castTo(child operand, id string, try bool) (operand, error) {
 	t := castType(node{"id": id})
 	if child.typ.kind == kStrict && id != "VARCHAR" {
-		child = operand{node: callNode(plan.MemberFunction, child.node, textNode(wholeValue)), typ: tText}
+		text := callNode(plan.MemberFunction, child.node, textNode(wholeValue))
+		if t.kind == kInt { // 1.5 in JSON is rounded, in text it is an error
+			again, err := r.copy(child.node)
+			if err != nil {
+				return operand{}, err
+			}
+			if text, err = r.template(`CASE WHEN json_type("@1") = 'DOUBLE' THEN CAST(CAST(round(CAST("@2" AS DOUBLE)) AS HUGEINT) AS VARCHAR) ELSE "@2" END`, again, text); err != nil {
+				return operand{}, err
+			}
+		}
+		child = operand{node: text, typ: tText}
 	}
 	switch id {
 	case "VARCHAR":

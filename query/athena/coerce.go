@@ -50,6 +50,11 @@ func (r *rewriter) asList(op operand, loc int) (operand, error) {
 // number compares as a number, with a time as a time. Text that cannot be read
 // so is null, unless it is a constant: then the query is wrong.
 func coerce(a, b operand) (operand, operand) {
+	if a.typ.textual() && b.typ.textual() && (a.typ.padded || b.typ.padded) {
+		a.node, b.node = callNode("rtrim", a.node, textNode(" ")), callNode("rtrim", b.node, textNode(" "))
+		a.typ.padded, b.typ.padded = false, false
+		return a, b
+	}
 	if b.typ.textual() && !a.typ.textual() {
 		b = textAs(b, a.typ)
 		if isDay(b) && a.typ.kind == kTime {

@@ -63,6 +63,23 @@ func TestExamined(t *testing.T) {
 		{"SELECT k, v FROM UNNEST(map_entries(map(ARRAY['a'], ARRAY[1]))) AS t(k, v)", "a 1"},
 		{"SELECT a, b FROM UNNEST(zip(ARRAY[1, 2], ARRAY['x', 'y'])) AS t(a, b) ORDER BY a", "1 x; 2 y"},
 		{"SELECT k, v FROM UNNEST(map(ARRAY['a'], ARRAY[1])) AS t(k, v)", "a 1"},
+		// JSON to rows: fields in any case, others left out, missing ones null.
+		{`SELECT r.a, r.b, r.c FROM (SELECT CAST(JSON '{"A":1,"x":2,"b":"y"}' AS row(a bigint, b varchar, c double)) AS r)`, "1 y NULL"},
+		{`SELECT r.a, r.b FROM (SELECT CAST(json_parse('[1, "y"]') AS row(a bigint, b varchar)) AS r)`, "1 y"},
+		{`SELECT CAST(json_parse('null') AS row(a bigint)) IS NULL, TRY_CAST(json_parse('"x"') AS row(a bigint)) IS NULL, TRY_CAST(json_parse('{"a":"x"}') AS row(a bigint)) IS NULL`, "true true true"},
+		{`SELECT r.a.b[2].c, r.a.d FROM (SELECT CAST(json_parse('{"A":{"B":[{"c":1},{"C":2.5,"z":0}],"D":"2024-01-02T03:04:05Z"}}') AS row(a row(b array(row(c decimal(3, 1))), d timestamp))) AS r)`, "2.5 2024-01-02 03:04:05"},
+		{`SELECT arn, n FROM UNNEST(CAST(json_parse('[{"ARN":"x","n":1.0,"o":[1]},{"arn":"y"},null]') AS array(row(arn varchar, n integer)))) AS t(arn, n)`, "x 1; y NULL; NULL NULL"},
+		{`SELECT r.m['k'], r.l, json_format(r.j) FROM (SELECT CAST(json_parse('{"M":{"k":7},"l":["a",1.50],"j":{"q":1.50}}') AS row(m map(varchar, bigint), l array(varchar), j json)) AS r)`, `7 [a 1.50] {"q":1.50}`},
+		{"SELECT CAST(JSON '1.5' AS bigint), CAST(JSON '7' AS integer), TRY_CAST(json_parse('\"1.5\"') AS bigint)", "2 7 NULL"},
+		{`SELECT json_parse('"x"') = JSON '"x"', JSON '1' = json_parse('1'), json_format(JSON '{"a": 1}'), CAST('x' AS json) = JSON '"x"'`, `true true {"a":1} true`},
+		// Lengths of text.
+		{"SELECT CAST('abc' AS varchar(2)), CAST('é😀b' AS VARCHAR(2)), TRY_CAST('abc' AS varchar(9)), CAST(12 AS varchar(2)), TRY_CAST(123 AS varchar(2)), CAST(NULL AS varchar(2))", "ab é😀 abc 12 NULL NULL"},
+		{"SELECT length(CAST('a' AS char(3))), CAST('abcd' AS char(2)), CAST('a' AS char(3)) = 'a', 'a' IN (CAST('a ' AS char(3)), 'b'), CAST('a' AS char(2)) || 'b', CAST(lower('A') AS char(3)) BETWEEN 'a' AND 'b'", "3 ab true true a b true"},
+		{"SELECT typeof(1), x FROM (SELECT CAST('abc' AS varchar(1)) AS x) WHERE x = 'a'", "integer a"},
+		{"SELECT format_datetime(timestamp '2024-01-02 03:04:05', 'HH:mm Z|ZZ|ZZZ %Z'), format_datetime(now(), 'z')", "03:04 +0000|+00:00|UTC %+0000 UTC"},
+		{"SELECT parse_datetime('2024-01-02 03:04 +02:00', 'yyyy-MM-dd HH:mm ZZ'), parse_datetime('2024-01-02 03:04 +0200', 'yyyy-MM-dd HH:mm Z')", "2024-01-02 01:04:00 2024-01-02 01:04:00"},
+		{"SELECT ARRAY[1] || 2, 0 || ARRAY[1], ARRAY[1] || ARRAY[2], ARRAY['a'] || lower('B') || 'c', ARRAY[ARRAY[1]] || ARRAY[ARRAY[2]]", "[1 2] [0 1] [1 2] [a b c] [[1] [2]]"},
+		{"SELECT from_iso8601_date('2024-W01-1'), from_iso8601_date('2020-W53-7'), from_iso8601_date('2024-W02'), from_iso8601_date('2024-060'), from_iso8601_date('2024-02'), from_iso8601_date('2024'), from_iso8601_date('2024-05-06')", "2024-01-01 2021-01-03 2024-01-08 2024-02-29 2024-02-01 2024-01-01 2024-05-06"},
 		// Rows of VALUES without brackets.
 		{"VALUES true", "true"}, {"VALUES NULL", "NULL"}, {"VALUES -1, 2", "-1; 2"}, {"VALUES date '2024-01-02'", "2024-01-02"}, {"VALUES ARRAY[1, 2], ARRAY[3]", "[1 2]; [3]"},
 		{"VALUES ROW(1, 'a'), (2, 'b')", "1 a; 2 b"}, {"VALUES (1), 2, ROW(3)", "1; 2; 3"}, {"VALUES (1) + 1, (2) * (3)", "2; 6"}, {"VALUES now()", "2024-05-06 07:08:09"}, {"VALUES if(1 = 1, 'a', 'b')", "a"},
@@ -77,6 +94,12 @@ func TestExamined(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ query, want string }{
+		{`SELECT CAST(json_parse('{"a":"x"}') AS row(a bigint))`, "Could not convert string"},
+		{`SELECT CAST(json_parse('"x"') AS row(a bigint))`, "Conversion Error"},
+		{"SELECT CAST(x AS varchar(2)) FROM (VALUES 123) AS t(x)", "longer than varchar(2)"},
+		{"SELECT CAST('a' AS char(0))", "line 1, column 8: the length of char(0) is out of range"},
+		{"SELECT format_datetime(now() AT TIME ZONE 'Asia/Tokyo', 'Z')", "offset of a time AT TIME ZONE is not kept"},
+		{"SELECT from_iso8601_date(lower('nope'))", "nope"},
 		{"SELECT X'686'", "line 1, column 8: the binary literal is not understood"},
 		{"SELECT 1, X'zz'", "line 1, column 11: the binary literal is not understood"},
 		{"SELECT B'01'", "line 1, column 8: B'…' is no literal"},

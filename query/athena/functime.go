@@ -2,6 +2,7 @@ package athena
 
 import (
 	"strings"
+	"time"
 )
 
 // Functions of time. Every timestamp is UTC and has no zone of its own.
@@ -10,7 +11,7 @@ var timeFunctions = map[string]function{
 	"now":                    special("current_timestamp"),
 	"date":                   {min: 1, max: 1, build: func(c *call) (operand, error) { return c.r.castTo(c.args[0], "DATE", false) }},
 	"from_iso8601_timestamp": timeTmpl(1, 0, `"@1"`, tZoned),
-	"from_iso8601_date":      tmpl(1, `CAST("@1" AS DATE)`, tDate),
+	"from_iso8601_date":      {min: 1, max: 1, build: fromISODate},
 	"to_iso8601":             {min: 1, max: 1, build: toISO8601},
 	"from_unixtime":          {min: 1, max: 2, build: fromUnixtime},
 	"from_unixtime_nanos":    tmpl(1, `make_timestamp(CAST("@1" AS BIGINT) // 1000)`, tZoned),
@@ -72,6 +73,22 @@ func special(word string) function {
 		n, t, _ := c.r.special(word)
 		return operand{node: n, typ: t}, nil
 	}}
+}
+
+// fromISODate reads ISO 8601's dates: of the calendar, of a year's weeks and of its
+// days. What is left out is the first.
+func fromISODate(c *call) (operand, error) {
+	if t, ok := constText(c.args[0].node); ok {
+		if _, err := time.Parse(time.DateOnly, t); err == nil {
+			return c.template(`CAST("@1" AS DATE)`, tDate)
+		}
+	}
+	return c.template(`CASE WHEN regexp_full_match("@1", '[0-9]{4}-W[0-9]{2}-[1-7]') THEN CAST(strptime("@1", '%G-W%V-%u') AS DATE)
+		WHEN regexp_full_match("@1", '[0-9]{4}-W[0-9]{2}') THEN CAST(strptime("@1" || '-1', '%G-W%V-%u') AS DATE)
+		WHEN regexp_full_match("@1", '[0-9]{4}-[0-9]{3}') THEN CAST(strptime("@1", '%Y-%j') AS DATE)
+		WHEN regexp_full_match("@1", '[0-9]{4}-[0-9]{2}') THEN CAST("@1" || '-01' AS DATE)
+		WHEN regexp_full_match("@1", '[0-9]{4}') THEN CAST("@1" || '-01-01' AS DATE)
+		ELSE CAST("@1" AS DATE) END`, tDate)
 }
 
 func toISO8601(c *call) (operand, error) {
@@ -201,6 +218,7 @@ func parseTime(convert func(string) (string, error)) func(*call) (operand, error
 		if err != nil {
 			return operand{}, c.fault("%v", err)
 		}
+		f = parsed.Replace(f)
 		c.args[1].node = textNode(f)
 		text := `strptime("@1", "@2")`
 		if strings.Contains(f, "%z") || strings.Contains(f, "%Z") {
@@ -224,6 +242,11 @@ func formatTime(convert func(string) (string, error)) func(*call) (operand, erro
 			return operand{}, c.fault("%v", err)
 		}
 		c.args[0] = asTime(c.args[0])
+		if in := shown.Replace(f); in != f {
+			if f = in; c.args[0].typ.clock {
+				return operand{}, c.fault("the offset of a time AT TIME ZONE is not kept; leave it out of the format")
+			}
+		}
 		c.args[1].node = textNode(f)
 		return c.template(`strftime("@1", "@2")`, tText)
 	}

@@ -20,7 +20,7 @@ func FuzzLex(f *testing.F) {
 	for _, s := range []string{
 		"SELECT `a`, \"b\", 'c' FROM $EDS_ID -- x", "SELECT if(a, b) FROM <EDS ID>", "CAST(x AS ARRAY(ROW(a VARCHAR, MAP(b, c))))",
 		"x AS array<row(varchar)>)", "first_value(x) IGNORE NULLS OVER", "/* /* */", "E'\\''", "FROM a-b-c", "`", "'", "1.5e3 é`ü`",
-		"IN (VALUES 1, (2), if(a, b, c)) UNION VALUES 'a'", "values 1", "values -1, row(1, 2), ARRAY[1, 2] limit 1", "(values", "(values x,, y]", "U&'x'", "X'6 8' x'' X'6'", "B'1'", "a at time zone at",
+		"IN (VALUES 1, (2), if(a, b, c)) UNION VALUES 'a'", "values 1", "values -1, row(1, 2), ARRAY[1, 2] limit 1", "(values", "(values x,, y]", "U&'x'", "JSON '1' json", "X'6 8' x'' X'6'", "B'1'", "a at time zone at",
 	} {
 		f.Add(s)
 	}

@@ -531,7 +531,7 @@ func (g *guard) typ(v any, loc, depth int) error {
 			return g.members(c, loc, depth, map[string]shape{"first": anyScalar, "second": logicalType})
 		})
 	case id == "UNBOUND" && kind == "UNBOUND_TYPE_INFO":
-		if !slices.Contains(namedTypes, strings.ToLower(str(info, "name"))) {
+		if name := str(info, "name"); !slices.Contains(namedTypes, strings.ToLower(name)) && !sizedText.MatchString(name) {
 			return g.fault(loc, "type %q is not known", str(info, "name"))
 		}
 		return g.members(info, loc, depth, base, map[string]shape{"name": anyScalar, "catalog": empty, "schema": empty, "user_type_modifiers": empty})

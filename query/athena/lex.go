@@ -23,6 +23,10 @@ import (
 //     (count(*) names, eventname type) is put into quotes;
 //   - the database default, and the name at, are put into quotes;
 //   - VALUES 1, ROW(2) becomes VALUES (1), (2);
+//   - JSON '"x"', of which DuckDB's parser makes CAST('"x"' AS JSON), which is a
+//     string in Trino, becomes json_parse('"x"');
+//   - AS varchar(2)) and AS char(2)), of which DuckDB's parser forgets the length,
+//     become the name of a type, "varchar(2)";
 //   - X'6869', which DuckDB's parser reads as text, becomes from_hex('6869');
 //   - first_value(x) IGNORE NULLS OVER becomes first_value(x IGNORE NULLS) OVER.
 //
@@ -299,6 +303,9 @@ func rewriteTokens(t string, toks []token) []edit {
 					brackets[last] += ")"
 				}
 			}
+		case is(i, "json") && i+1 < len(toks) && toks[i+1].kind == tokString && t[toks[i+1].start] == '\'' && !punct(i-1, '.') && !is(i-1, "from", "join"):
+			out = append(out, edit{k.start, toks[i+1].end, "json_parse(" + t[toks[i+1].start:toks[i+1].end] + ")"})
+			i++
 		case k.kind == tokString && strings.IndexByte("xX", t[k.start]) >= 0:
 			digits, _ := hexDigits(t[k.start:k.end])
 			out = append(out, edit{k.start, k.end, "from_hex('" + digits + "')"})
@@ -326,6 +333,10 @@ func rewriteTokens(t string, toks []token) []edit {
 			}
 		case is(i, "if") && punct(i+1, '(') && !punct(i-1, '.'):
 			out = append(out, edit{k.start, k.end, "trino_if"})
+		case is(i, "as") && is(i+1, "varchar", "char") && punct(i+2, '(') && i+5 < len(toks) && toks[i+3].kind == tokNumber && punct(i+4, ')') && punct(i+5, ')'):
+			name := strings.ToLower(t[toks[i+1].start:toks[i+1].end]) + "(" + t[toks[i+3].start:toks[i+3].end] + ")"
+			out = append(out, edit{toks[i+1].start, toks[i+4].end, quoteIdent(name)})
+			i += 4
 		case is(i, "as") && is(i+1, "array", "row", "map"):
 			if text, n := trinoType(t, toks, i+1, 0); n > 0 && punct(i+1+n, ')') {
 				out = append(out, edit{toks[i+1].start, toks[i+n].end, text})

@@ -90,6 +90,16 @@ func jodaFormat(s string) (string, error) {
 	return b.String(), nil
 }
 
+// colonOffset is Joda's ZZ, +00:00, which DuckDB does not know.
+const colonOffset = "%:z"
+
+// parsed and shown are what a format's offset and zone become. DuckDB reads an
+// offset in any form; of a time without a zone, as ours are, it shows +00 or nothing.
+var (
+	parsed = strings.NewReplacer("%%", "%%", colonOffset, "%z")
+	shown  = strings.NewReplacer("%%", "%%", colonOffset, "+00:00", "%z", "+0000", "%Z", "UTC")
+)
+
 func jodaField(c byte, n int) string {
 	pick := func(short, long string) string {
 		if n == 1 {
@@ -147,10 +157,13 @@ func jodaField(c byte, n int) string {
 	case 'w':
 		return "%V"
 	case 'Z':
-		if n > 2 {
-			return "%Z"
+		switch n {
+		case 1:
+			return "%z"
+		case 2:
+			return colonOffset
 		}
-		return "%z"
+		return "%Z"
 	case 'z':
 		return "%Z"
 	}

@@ -43,6 +43,9 @@ type typ struct {
 	// clock says that a kTime is what clocks in another zone show: AT TIME ZONE.
 	// It must not be compared with a time that is UTC.
 	clock bool
+	// padded says that a kText is Trino's char(n): filled up with blanks, which do
+	// not count in comparisons.
+	padded bool
 	// zoned says that Athena's type would be timestamp with time zone: its text
 	// ends in the zone, which is UTC.
 	zoned bool
