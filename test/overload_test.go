@@ -38,19 +38,20 @@ func (s *server) peak() int64 {
 	return 0
 }
 
-// longLine is a record of n bytes that is like no other of the seed and does not compress well.
+// longLine is a record of n bytes that is like no other of the seed and does not compress well. It costs
+// little to make, so that hundreds of senders do not mostly wait for each other.
 func longLine(seed, i, n int) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, `{"seed":%d,"i":%d,"pad":"`, seed, i)
+	b := fmt.Appendf(make([]byte, 0, n+32), `{"seed":%d,"i":%d,"pad":"`, seed, i)
 	x := uint64(seed*1_000_003 + i + 1)
-	for b.Len() < n-2 {
+	for len(b) < n-2 {
 		x ^= x << 13
 		x ^= x >> 7
 		x ^= x << 17
-		fmt.Fprintf(&b, "%016x", x)
+		for shift := 60; shift >= 0; shift -= 4 {
+			b = append(b, "0123456789abcdef"[x>>shift&15])
+		}
 	}
-	b.WriteString(`"}`)
-	return b.String()
+	return string(append(b, `"}`...))
 }
 
 // TestOverload sends records of a MiB over 200 connections to a server that is
