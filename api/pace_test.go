@@ -218,4 +218,7 @@ func TestLateBatches(t *testing.T) {
 	if resp, out := ask(t, s, "POST", "/v1/ingest?group=slow", strings.NewReader(body)); resp.StatusCode != 200 {
 		t.Errorf("with nothing before it a batch = %d %s, want it taken", resp.StatusCode, out)
 	}
+	if _, out := ask(t, s, "GET", "/metrics", nil); !strings.Contains(out, "\ntrailward_ingest_ack_seconds_count 3\n") {
+		t.Errorf("trailward_ingest_ack_seconds is not of the three batches that were stored: %s", out)
+	}
 }
