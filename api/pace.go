@@ -31,6 +31,7 @@ type pace struct {
 	rate  float64          // bytes stored in a second, smoothed
 	under map[string]int64 // bytes that wait or are being stored, by principal and group
 	total int64            // of all
+	done  int64            // bytes stored since the start
 }
 
 func newPace(wait time.Duration, now func() time.Time) *pace {
@@ -95,7 +96,7 @@ func (p *pace) note(who string, n int64) (leave func(stored bool)) {
 	}
 	p.total += n
 	p.under[who] += n
-	all := p.total
+	before := p.done
 	return func(stored bool) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -104,13 +105,14 @@ func (p *pace) note(who string, n int64) (leave func(stored bool)) {
 			delete(p.under, who)
 		}
 		if stored {
-			p.learn(until, all, p.now().Sub(since))
+			p.done += n
+			p.learn(until, p.done-before, p.now().Sub(since))
 		}
 	}
 }
 
-// learn takes into the rate that a batch was stored after the time that it took, until bytes of
-// those that take turns with it before it, all at most. It needs p.mu. A batch that was
+// learn takes into the rate that a batch was stored in the time that it took, until bytes of
+// those that take turns with it before it, all of anybody's meanwhile. It needs p.mu. A batch that was
 // stored soon does not lower the rate, nor does one raise it that found little before it:
 // they say more of those who send, and of what any batch takes, than of the store.
 func (p *pace) learn(until, all int64, took time.Duration) {
