@@ -130,6 +130,7 @@ func mayWrite(p auth.Principal, group string, kind trailward.Kind) *failure {
 
 // ingest is POST /v1/ingest: a body of lines, or of framed records.
 func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
+	since := time.Now()
 	stream := param(r, "stream")
 	if stream == "" {
 		stream = DefaultStream
@@ -228,6 +229,7 @@ func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	stored = true
+	s.metrics.acks.Observe(time.Since(since).Seconds())
 	writeJSON(w, http.StatusOK, result.whole())
 }
 

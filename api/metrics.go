@@ -31,6 +31,7 @@ type metrics struct {
 	damaged    *prometheus.CounterVec   // route
 	refused    *prometheus.CounterVec   // route; records that the store could not keep
 	rejected   *prometheus.CounterVec   // route, reason; requests that were refused
+	acks       prometheus.Histogram     // of batches that were stored
 	rows       *prometheus.CounterVec   // route
 	queries    *prometheus.HistogramVec // language, result
 
@@ -83,7 +84,11 @@ func newMetrics(reg *prometheus.Registry, g gauges) (*metrics, error) {
 		damaged:      counter("trailward_ingest_records_damaged_total", "Records kept as text because they were not whole.", "route"),
 		refused:      counter("trailward_ingest_records_rejected_total", "Records that the store could not keep.", "route"),
 		rejected:     counter("trailward_ingest_requests_rejected_total", "Ingest requests that were refused, by reason; of an audit list, pieces may be stored.", "route", "reason"),
-		rows:         counter("trailward_query_rows_total", "Rows handed out.", "route"),
+		acks: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "trailward_ingest_ack_seconds", Help: "Time from the header of a batch that was stored to its acknowledgement. Lists of the audit webhook are not in it.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, .75, 1, 1.5, 2.5, 5, 10, 30},
+		}),
+		rows: counter("trailward_query_rows_total", "Rows handed out.", "route"),
 		queries: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "trailward_query_seconds", Help: "Time of a question in the engine, from its turn to its last row, by language (insights, sql) and result: ok, failed, cancelled.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
@@ -92,7 +97,7 @@ func newMetrics(reg *prometheus.Registry, g gauges) (*metrics, error) {
 	}
 	for _, c := range []prometheus.Collector{
 		m.requests, m.seconds, m.inFlight, m.panics, m.authFailures, m.foreign, m.bodyBytes, m.bodyMemory,
-		m.received, m.stored, m.bytes, m.duplicates, m.conflicts, m.damaged, m.refused, m.rejected, m.rows, m.queries, m.tailRecords,
+		m.received, m.stored, m.bytes, m.duplicates, m.conflicts, m.damaged, m.refused, m.rejected, m.acks, m.rows, m.queries, m.tailRecords,
 		gauge("trailward_queries_running", "Questions that are being answered, explanations and proofs included.", g.queriesRunning),
 		gauge("trailward_cats_running", "Groups that are being read out whole.", g.catsRunning),
 		gauge("trailward_queries_waiting", "Questions that wait for their turn.", g.queriesWaiting),

@@ -6,14 +6,15 @@ import (
 )
 
 const (
-	// firstPace is how many bytes a second are believed to be stored before any were: more
-	// than most machines store, since what is measured with little to do never lowers it.
-	firstPace = 32 << 20
+	// firstPace is how many bytes a second are believed to be stored before any were:
+	// about what one processor stores of large records.
+	firstPace = 20 << 20
 	// leastPace is the least that is believed, so that a disk that stood still for a while
 	// does not turn everybody away from then on.
 	leastPace = 1 << 20
-	// paceWindow is the time with something to store after which the rate is looked at.
-	paceWindow = 100 * time.Millisecond
+	// paceUp and paceDown are what a batch that was faster or slower counts in the rate: what
+	// comes too late is learned sooner than that there is room.
+	paceUp, paceDown = 1. / 8, 1. / 4
 	// paceShare is how much of a batch counts against others when its group has nothing else under
 	// way. A batch of many times as much is not to be turned away for what others store meanwhile.
 	paceShare = 1 << 20
@@ -30,13 +31,7 @@ type pace struct {
 	rate  float64          // bytes stored in a second, smoothed
 	under map[string]int64 // bytes that wait or are being stored, by principal and group
 	total int64            // of all
-	// The window: done bytes were stored in busy, and since since if anything is under way.
-	done  int64
-	busy  time.Duration
-	since time.Time
-	// slack: for a part of the window there was so little under way that the rate may say more of
-	// those who send than of the store.
-	slack bool
+	done  int64            // bytes stored since the start
 }
 
 func newPace(wait time.Duration, now func() time.Time) *pace {
@@ -69,55 +64,65 @@ func (p *pace) force(who string, n int64) (leave func(stored bool)) {
 	return p.note(who, n)
 }
 
-// lateBy needs p.mu. Groups take turns: before a batch come the bytes of its own group, and of
-// each other no more than those. So a group that has little under way
-// waits for little, whatever others send.
+// lateBy needs p.mu.
 func (p *pace) lateBy(who string, n int64) time.Duration {
-	if p.total == 0 {
+	// What is in time behind all others need not be compared with each.
+	if p.total == 0 || float64(p.total+n) <= p.rate*p.wait.Seconds() {
 		return 0
 	}
+	return max(0, time.Duration(float64(p.until(who, n))/p.rate*float64(time.Second))-p.wait)
+}
+
+// until is how many bytes are stored until n more of who's are. It needs p.mu. Groups take turns:
+// before a batch come the bytes of its own group, and of each other no more than those.
+// So a group that has little under way waits for little, whatever others send.
+func (p *pace) until(who string, n int64) int64 {
 	mine := p.under[who] + min(max(n, 0), paceShare) // a length that is not known is -1
-	ahead := mine
-	for other, bytes := range p.under {
+	bytes := mine
+	for other, theirs := range p.under {
 		if other != who {
-			ahead += min(bytes, mine)
+			bytes += min(theirs, mine)
 		}
 	}
-	return max(0, time.Duration(float64(ahead)/p.rate*float64(time.Second))-p.wait)
+	return bytes
 }
 
 // note needs p.mu.
 func (p *pace) note(who string, n int64) (leave func(stored bool)) {
 	n = max(n, 1)
-	if p.total == 0 {
-		p.since = p.now()
+	since, until := p.now(), int64(0)
+	if float64(p.total+n) >= p.rate*p.wait.Seconds()/4 { // of less, learn learns nothing
+		until = p.until(who, n)
 	}
 	p.total += n
 	p.under[who] += n
-	return func(stored bool) { p.leave(who, n, stored) }
+	before := p.done
+	return func(stored bool) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.total -= n
+		if p.under[who] -= n; p.under[who] == 0 {
+			delete(p.under, who)
+		}
+		if stored {
+			p.done += n
+			p.learn(until, p.done-before, p.now().Sub(since))
+		}
+	}
 }
 
-func (p *pace) leave(who string, n int64, stored bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if float64(p.total) < p.rate*p.wait.Seconds()/2 {
-		p.slack = true
+// learn takes into the rate that a batch was stored in the time that it took, until bytes of
+// those that take turns with it before it, all of anybody's meanwhile. It needs p.mu. A batch that was
+// stored soon does not lower the rate, nor does one raise it that found little before it:
+// they say more of those who send, and of what any batch takes, than of the store.
+func (p *pace) learn(until, all int64, took time.Duration) {
+	seconds := max(took, time.Microsecond).Seconds()
+	bound := p.rate * p.wait.Seconds()
+	fast, slow := float64(until)/seconds, float64(all)/seconds
+	switch {
+	case fast > p.rate && float64(until) >= bound/4:
+		p.rate += (fast - p.rate) * paceUp
+	case slow < p.rate && took > p.wait/2:
+		p.rate = max(leastPace, p.rate+(slow-p.rate)*paceDown)
 	}
-	p.total -= n
-	if p.under[who] -= n; p.under[who] == 0 {
-		delete(p.under, who)
-	}
-	if stored {
-		p.done += n
-	}
-	now := p.now()
-	p.busy += max(0, now.Sub(p.since))
-	p.since = now
-	if p.busy < paceWindow {
-		return
-	}
-	if rate := float64(p.done) / p.busy.Seconds(); rate > p.rate || !p.slack {
-		p.rate = max(leastPace, (p.rate+rate)/2)
-	}
-	p.done, p.busy, p.slack = 0, 0, false
 }
