@@ -269,6 +269,7 @@ func FuzzFraming(f *testing.F) {
 		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"a":1}]}`, `{"messageType":"DATA_MESSAGE","logEvents":[{"id":"e","message":"m"}]}`,
 		"2016-10-06T00:17:09Z stdout P a\n2016-10-06T00:17:09Z stdout F b\n", `{"log":"a\n","stream":"stdout","time":"2016-10-06T00:17:09Z"}`,
 		"srcaddr dstaddr\n1 2\n", "__CURSOR=1\nM\n\x01\x00\x00\x00\x00\x00\x00\x00x\n\n__CURSOR=2\n", "\x1f\x8b\x08", "PK\x03\x04", `{"items":x`, `{"Records":`,
+		"x\n{\"Records\":[{\"a\":1}]}\n", `[{"Records":[{"a":1},{"b":2}]},{"c":1}]`, "{\"EventId\":\"i\",\"CloudTrailEvent\":\"{}\"}\n", `[{"message":"2 1 eni-1 1 1 1 1 1 1 1 1 1 ACCEPT OK"}]`,
 	} {
 		f.Add([]byte(s), byte(0))
 	}
