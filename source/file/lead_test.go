@@ -94,3 +94,40 @@ func TestWrappersAmongLines(t *testing.T) {
 		t.Errorf("Next() = %v, want io.EOF", err)
 	}
 }
+
+// TestBrokenElements holds that a broken element of a wrapper is counted and takes
+// nothing good with it.
+func TestBrokenElements(t *testing.T) {
+	nested := `{"level":x,"l":[{"n":1},{"n":2}]}`
+	for _, open := range []string{`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[`, `{"Records":[`, `[`, "text\n{\"Records\":["} {
+		var text []string
+		if strings.HasPrefix(open, "text") {
+			text = []string{"text"}
+		}
+		for _, c := range []struct {
+			name, in string
+			want     []string
+		}{
+			{"in the middle", `{"level":1},{"level":Metadata},{"level":2}]}`, []string{`{"level":1}`, `(broken json){"level":Metadata}`, `{"level":2}`}},
+			{"two, with blanks", `{"level":1}, {"level":x} , {"level":"a"b"}, {"level":2}]}`, []string{`{"level":1}`, `(broken json){"level":x}`, `(broken json){"level":"a"b"}`, `{"level":2}`}},
+			{"at first", nested + `,{"level":2}]}`, []string{"(broken json)" + nested, `{"level":2}`}},
+			{"without a name", `{"level":1},{level:1},{"level":2}]}`, []string{`{"level":1}`, `(broken json){level:1}`, `{"level":2}`}},
+			{"a brace too few", `{"level":1},{"level":{"a":1,{"level":2},{"level":3}]}`, []string{`{"level":1}`, `(broken json){"level":{"a":1,{"level":2}`, `{"level":3}`}},
+			{"one a line", "{\"level\":1},\n{\"level\":x},\n{\"level\":2}", []string{`{"level":1}`, `(broken json){"level":x},`, `{"level":2}`}},
+		} {
+			in := open + c.in
+			if open == "[" {
+				if c.name == "at first" {
+					continue // what begins so is no array of objects, but a line of text
+				}
+				if whole, ok := strings.CutSuffix(c.in, "]}"); ok {
+					in = open + whole + "]"
+				}
+			}
+			got, _ := stdin(t, in, Options{})
+			same(t, c.name+": "+in, got, append(text, c.want...))
+			got, _ = read(t, Options{Stdin: &dribble{s: in}}, "-")
+			same(t, c.name+", byte by byte", got, append(text, c.want...))
+		}
+	}
+}

@@ -235,6 +235,10 @@ func (v *values) value(w *window, f *trailward.Framed) bool {
 		switch {
 		case state == format.ScanBroken:
 			v.open = false
+			if n := v.element(w, v.upto); n > 0 {
+				v.give(w, f, n, BrokenJSON)
+				return true
+			}
 			v.broken(w, v.upto)
 			return false
 		case state == format.ScanDone:
@@ -306,6 +310,49 @@ func (v *values) broken(w *window, n int) {
 	v.state, v.list = between, false
 	v.text, v.why = true, BrokenJSON
 	v.blind = w.off + int64(n)
+}
+
+// element returns how many bytes an element has that is broken n bytes behind the
+// window's start, or 0. It ends where, in the same line, another one begins with the name that
+// its first member has: so what is good behind it is found, and objects inside of it are not
+// taken for elements.
+func (v *values) element(w *window, n int) int {
+	b := w.bytes()
+	if v.state != elements || v.cut || b[0] != '{' {
+		return 0
+	}
+	lead := []byte(`{"`)
+	if i := format.JSONBlank(b[:n], 1); i < n && b[i] == '"' {
+		if j := bytes.IndexByte(b[i+1:n], '"'); j >= 0 {
+			lead = append(lead[:1], b[i:i+j+2]...)
+		}
+	}
+	for {
+		b = w.bytes()
+		b = b[:min(len(b), v.max)]
+		line := b
+		lf := bytes.IndexByte(b[n:], '\n')
+		if lf >= 0 {
+			line = b[:n+lf]
+		}
+		for {
+			i := bytes.Index(line[n:], lead)
+			if i < 0 {
+				break
+			}
+			before := bytes.TrimRight(line[:n+i], " \t\r")
+			if c, ok := bytes.CutSuffix(before, []byte(",")); ok {
+				if c = bytes.TrimRight(c, " \t\r"); len(c) > 0 && c[len(c)-1] == '}' {
+					return len(c)
+				}
+			}
+			n += i + 1
+		}
+		n = max(n, len(line)-len(lead)+1) // the rest may be the beginning of it
+		if lf >= 0 || len(b) == v.max || !w.fill() {
+			return 0
+		}
+	}
 }
 
 // cutOff gives out the value that the end of the stream cut.
