@@ -35,7 +35,7 @@ func (c *containers) next(w *window, f *trailward.Framed) error {
 	for {
 		if c.ended != nil {
 			for i := range c.parts {
-				if p := &c.parts[i]; p.open && (len(p.buf) > 0) {
+				if p := &c.parts[i]; p.open && (len(p.buf) > 0 || !p.cut) {
 					damaged := PartialNoEnd
 					if c.docker && c.ended == io.EOF && !p.cut {
 						damaged = "" // Docker does not mark a last line without LF
@@ -84,9 +84,7 @@ func (c *containers) next(w *window, f *trailward.Framed) error {
 		}
 		p := &c.parts[i]
 		if !part && !p.open {
-			if len(message) == 0 {
-				continue // an empty line
-			}
+			// An empty line is one all the same: it has a time and a stream.
 			f.Kind, f.Time, f.Raw = trailward.KindContainer, at, message
 			f.Attrs = c.attrs(i, own)
 			return nil
@@ -103,7 +101,7 @@ func (c *containers) next(w *window, f *trailward.Framed) error {
 			return nil
 		case part:
 			continue
-		case len(p.buf) == 0:
+		case len(p.buf) == 0 && p.cut: // nothing is left to give out
 			p.open = false
 			continue
 		}

@@ -80,7 +80,7 @@ func TestFraming(t *testing.T) {
 		{name: "EventList with another member", in: `{"kind":"EventList","apiVersion":"audit.k8s.io/v1","x":1,"items":[{"a":1}]}`, want: []string{`(beside the records)"x":1`, `{"a":1}`}},
 
 		{name: "subscription", in: `{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"/g","logStream":"s","subscriptionFilters":["f"],"logEvents":[{"id":"e1","timestamp":1418530010000,"message":"a\n\"b\""},{"id":"e2","timestamp":1418530010001,"message":"{\"x\":1}"},{"id":"e3","message":""},{"id":"e4","message":"\ud800"}]}`,
-			want: []string{"@1418530010000000000 owner=1 logGroup=/g logStream=s id=e1 a\n\"b\"", `@1418530010001000000 owner=1 logGroup=/g logStream=s id=e2 {"x":1}`, `(message cannot be unescaped)owner=1 logGroup=/g logStream=s id=e4 {"id":"e4","message":"\ud800"}`}},
+			want: []string{"@1418530010000000000 owner=1 logGroup=/g logStream=s id=e1 a\n\"b\"", `@1418530010001000000 owner=1 logGroup=/g logStream=s id=e2 {"x":1}`, "owner=1 logGroup=/g logStream=s id=e3 ", `(message cannot be unescaped)owner=1 logGroup=/g logStream=s id=e4 {"id":"e4","message":"\ud800"}`}},
 		{name: "subscription of a Lambda function", in: `{"messageType":"DATA_MESSAGE","logGroup":"/aws/lambda/f","logEvents":[{"id":"e1","message":"a"},{"id":"e2","message":"{\"x\":1}"}]}{"messageType":"DATA_MESSAGE","logGroup":"/other","logEvents":[{"id":"e3","message":"b"}]}`,
 			want: []string{"<aws.lambda>logGroup=/aws/lambda/f id=e1 a", `<aws.lambda>logGroup=/aws/lambda/f id=e2 {"x":1}`, "logGroup=/other id=e3 b"}},
 		{name: "subscription of a Lambda function, of a kind of JSON", in: `{"messageType":"DATA_MESSAGE","logGroup":"/aws/lambda/f","logEvents":[{"id":"e1","message":"{\"x\":1}"}]}`, opts: Options{Kind: trailward.KindJSON}, want: []string{`<json>logGroup=/aws/lambda/f id=e1 {"x":1}`}},
@@ -124,7 +124,8 @@ func TestFraming(t *testing.T) {
 		{name: "CRI", in: cri + "stdout F a\n" + cri + "stderr F  b \n", want: []string{criOut + "a", criErr + " b "}},
 		{name: "CRI, partial lines", in: cri + "stdout P a\n" + cri + "stderr F x\n" + cri + "stdout P b\n" + cri + "stdout F c\n", want: []string{criErr + "x", criOut + "abc"}},
 		{name: "CRI, no end", in: cri + "stdout F x\n" + cri + "stdout P a\n", want: []string{criOut + "x", "(partial line without end)" + criOut + "a"}},
-		{name: "CRI, empty lines", in: cri + "stdout F a\n" + cri + "stdout F \n" + cri + "stdout F\n", want: []string{criOut + "a"}},
+		{name: "CRI, empty lines", in: cri + "stdout F a\n" + cri + "stdout F \n" + cri + "stderr F\n" + cri + "stdout P \n" + cri + "stdout F \n" + cri + "stdout P ", want: []string{criOut + "a", criOut, criErr, criOut, "(partial line without end)" + criOut}},
+		{name: "Docker, empty lines", in: `{"log":"\n","stream":"stdout","time":"2016-10-06T00:17:09.000000001Z"}` + "\n" + `{"log":"\r\n","stream":"stderr","time":"2016-10-06T00:17:09.000000001Z"}` + "\n", want: []string{criOut, criErr + "\r"}},
 		{name: "CRI and other lines", in: cri + "stdout F a\nhello\n", want: []string{criOut + "a", "hello"}},
 		{name: "CRI of a kind of JSON", in: cri + "stdout F a\n", opts: Options{Kind: trailward.KindJSON}, want: []string{"<json>" + cri + "stdout F a"}},
 
@@ -268,6 +269,7 @@ func FuzzFraming(f *testing.F) {
 		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"a":1}]}`, `{"messageType":"DATA_MESSAGE","logEvents":[{"id":"e","message":"m"}]}`,
 		"2016-10-06T00:17:09Z stdout P a\n2016-10-06T00:17:09Z stdout F b\n", `{"log":"a\n","stream":"stdout","time":"2016-10-06T00:17:09Z"}`,
 		"srcaddr dstaddr\n1 2\n", "__CURSOR=1\nM\n\x01\x00\x00\x00\x00\x00\x00\x00x\n\n__CURSOR=2\n", "\x1f\x8b\x08", "PK\x03\x04", `{"items":x`, `{"Records":`,
+		"x\n{\"Records\":[{\"a\":1}]}\n", `[{"Records":[{"a":1},{"b":2}]},{"c":1}]`, "{\"EventId\":\"i\",\"CloudTrailEvent\":\"{}\"}\n", `[{"message":"2 1 eni-1 1 1 1 1 1 1 1 1 1 ACCEPT OK"}]`,
 	} {
 		f.Add([]byte(s), byte(0))
 	}

@@ -69,14 +69,18 @@ func (l *lineCutter) next(w *window) (line []byte, damaged string, err error) {
 	}
 }
 
-// lines makes each line a record.
+// lines makes each line a record, but for those that are wrappers around records.
 type lines struct {
 	cut     lineCutter
 	flow    bool // look for header lines of flow logs, and for what wraps lines
 	columns []string
 	report  *Report      // nil: look for no payloads
-	sub     subscription // of the line before
-	subs    bool         // not all messages of sub are out
+	sub     subscription // of the line that the window begins with
+	msg     flowMessage  // the same
+	size    int          // of that line, not 0 when sub or msg is being given out
+	vals    *values      // for wrappers; nil: look for none
+	within  bool         // in one of them
+	entry   []byte       // an event of LookupEvents
 	object  bool         // the line before was an object
 	before  [512]byte    // the beginning of the line before, when it was none
 	held    int          // of before
@@ -84,24 +88,68 @@ type lines struct {
 
 func (l *lines) next(w *window, f *trailward.Framed) error {
 	for {
-		if l.subs {
-			if l.subs = l.sub.next(f); l.subs {
+		if l.size > 0 {
+			if l.msg.next(f) || l.sub.next(f) {
 				return nil
 			}
+			w.advance(l.size)
+			l.size = 0
 		}
+		if l.within {
+			if err := l.vals.next(w, f); err != errOne {
+				return err
+			}
+			l.within = false
+			l.passEnd(w)
+		}
+		goesOn := l.cut.cutting
 		line, damaged, err := l.cut.next(w)
 		if err != nil {
 			return err
 		}
 		if l.report != nil && damaged == "" && bytes.HasPrefix(line, []byte(packedPrefix)) && l.sub.openPacked(bytes.TrimSuffix(line, []byte("\r")), l.report) {
-			l.subs = true
+			l.size = l.back(w, line)
 			continue
 		}
-		if l.flow {
-			if inner := wrappedFlow(line); inner != nil && damaged == "" {
-				f.Raw, f.Kind = inner, trailward.KindVPCFlow
-				return nil
+		if c := line[0]; (c == '{' || c == '[') && (damaged == "" || !goesOn) {
+			switch leadOf(line) {
+			case wrapperLead:
+				if l.vals == nil {
+					break
+				}
+				if l.wrapper(w, line) {
+					l.within, l.object = true, true
+					continue
+				}
+				// The window may have moved.
+				if line, damaged, err = l.cut.next(w); err != nil {
+					return err
+				}
+			case entryLead:
+				if l.vals == nil || damaged != "" {
+					break
+				}
+				if c == '[' && isLookup(line) {
+					l.back(w, line)
+					l.within, l.object = true, true
+					continue
+				}
+				if isEntry(line) {
+					var ok bool
+					if l.entry, ok = lookedUp(line, l.entry, f); ok {
+						l.object = true
+						return nil
+					}
+				}
+			case messageLead:
+				if l.flow && damaged == "" && l.msg.open(line) {
+					l.size = l.back(w, line)
+					l.object = true
+					continue
+				}
 			}
+		}
+		if l.flow {
 			if c := line[0]; c >= 'a' && c <= 'z' && damaged == "" {
 				if cols := format.FlowHeader(line); cols != nil {
 					l.columns = cols
@@ -120,30 +168,53 @@ func (l *lines) next(w *window, f *trailward.Framed) error {
 	}
 }
 
+// back puts the line that was cut last, or its first piece, back into the window, and returns
+// how many bytes it has there.
+func (l *lines) back(w *window, line []byte) int {
+	n := len(line)
+	if !l.cut.open && !l.cut.cutting {
+		n++ // LF
+	}
+	l.cut.open, l.cut.cutting = false, false
+	w.advance(-n)
+	return n
+}
+
+// wrapper reports whether a line begins a wrapper. The line is back in the window then,
+// and when it is none.
+func (l *lines) wrapper(w *window, line []byte) bool {
+	l.back(w, line)
+	if w.off < l.vals.blind {
+		return false
+	}
+	w.need(headSize)
+	b := w.bytes()
+	return wraps(b[:min(len(b), headSize)])
+}
+
+// passEnd passes over the end of the line that a wrapper was in.
+func (l *lines) passEnd(w *window) {
+	if w.start > 0 && w.buf[w.start-1] == '\n' {
+		return // it was broken, and is out as a line
+	}
+	for w.need(1); w.start < w.end; w.need(1) {
+		c := w.buf[w.start]
+		if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			return
+		}
+		w.advance(1)
+		if c == '\n' {
+			return
+		}
+	}
+}
+
 // reasonOf gives the reason for which a stream ended, empty for its end.
 func reasonOf(err error) string {
 	if err == nil || err == io.EOF {
 		return ""
 	}
 	return damageOf("", err).Reason
-}
-
-// wrappedFlow returns the flow log line that some deliveries wrap as
-// {"message":"…"}, or nil.
-func wrappedFlow(line []byte) []byte {
-	const open, end = `{"message":"2 `, `"}`
-	if !bytes.HasPrefix(line, []byte(open)) {
-		return nil
-	}
-	line = bytes.TrimRight(line, " \t\r")
-	if !bytes.HasSuffix(line, []byte(end)) {
-		return nil
-	}
-	inner := line[len(open)-2 : len(line)-len(end)]
-	if bytes.ContainsAny(inner, `"\`) || format.ClassifyLine(inner) != trailward.KindVPCFlow {
-		return nil
-	}
-	return inner
 }
 
 // half reports whether a line is the first half of what the line before was

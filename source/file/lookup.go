@@ -42,6 +42,30 @@ func isLookup(b []byte) bool {
 	}
 }
 
+// isEntry reports whether an object that stands by itself is such an entry: it has an id, and
+// the text of an object for its event.
+func isEntry(obj []byte) bool {
+	id, event := false, false
+	for i := 1; ; i++ {
+		key, keyEnd, val, end, ok := format.JSONMember(obj, i)
+		if !ok {
+			return false
+		}
+		switch string(obj[key:keyEnd]) {
+		case "EventId":
+			id = obj[val] == '"'
+		case "CloudTrailEvent":
+			event = bytes.HasPrefix(obj[val:end], []byte(`"{`))
+		}
+		if id && event {
+			return true
+		}
+		if i = format.JSONBlank(obj, end); i >= len(obj) || obj[i] != ',' {
+			return false
+		}
+	}
+}
+
 // lookedUp takes the event out of an entry; text is memory for it. ok is false for an entry
 // that has none, which is a record as it is.
 func lookedUp(entry, text []byte, f *trailward.Framed) (_ []byte, ok bool) {

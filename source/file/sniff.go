@@ -39,6 +39,10 @@ func choose(head []byte, more bool, name string, opts *Options, report *Report) 
 	default:
 		wrapped = false
 	}
+	vals := &values{max: opts.MaxRecord, report: report, bare: opts.bare, flows: opts.Kind == "", single: true}
+	if opts.Kind != trailward.KindLambda { // whose functions write what they like
+		plain.vals = vals
+	}
 	b := head[skip:]
 	i := format.JSONBlank(b, 0)
 	if i == len(b) {
@@ -46,7 +50,8 @@ func choose(head []byte, more bool, name string, opts *Options, report *Report) 
 	}
 	if b[i] == '{' || b[i] == '[' {
 		if isValues(b[i:]) {
-			return &values{max: opts.MaxRecord, report: report, bare: opts.bare}, skip
+			vals.single = false
+			return vals, skip
 		}
 		if wrapped && mostLines(b, more, func(line []byte) bool {
 			_, _, ok := format.ParseDocker(line, nil)

@@ -132,36 +132,32 @@ func (s *subscription) next(f *trailward.Framed) bool {
 
 // nextOf is next of the present payload.
 func (s *subscription) nextOf(f *trailward.Framed) bool {
-	for {
-		i := format.JSONBlank(s.raw, s.pos)
-		if i < len(s.raw) && s.raw[i] == ',' {
-			i = format.JSONBlank(s.raw, i+1)
-		}
-		if i >= len(s.raw) || s.raw[i] == ']' {
-			return false
-		}
-		var sc format.JSONScanner
-		n, state := sc.Scan(s.raw[i:])
-		if state != format.ScanDone || n == 0 {
-			return false
-		}
-		s.pos = i + n
-		if s.message(s.raw[i:s.pos], f) {
-			return true
-		}
+	i := format.JSONBlank(s.raw, s.pos)
+	if i < len(s.raw) && s.raw[i] == ',' {
+		i = format.JSONBlank(s.raw, i+1)
 	}
+	if i >= len(s.raw) || s.raw[i] == ']' {
+		return false
+	}
+	var sc format.JSONScanner
+	n, state := sc.Scan(s.raw[i:])
+	if state != format.ScanDone || n == 0 {
+		return false
+	}
+	s.pos = i + n
+	s.message(s.raw[i:s.pos], f)
+	return true
 }
 
-// message takes one log event apart and reports whether it is a record: an
-// empty message is none.
-func (s *subscription) message(event []byte, f *trailward.Framed) bool {
+// message takes one log event apart.
+func (s *subscription) message(event []byte, f *trailward.Framed) {
 	f.Attrs = s.attrs
 	if f.Kind == "" {
 		f.Kind = s.kind
 	}
 	f.Raw, f.Damaged = event, NotUnescaped
 	if event[0] != '{' {
-		return true
+		return
 	}
 	for i := 1; ; i++ {
 		key, keyEnd, val, end, ok := format.JSONMember(event, i)
@@ -192,7 +188,6 @@ func (s *subscription) message(event []byte, f *trailward.Framed) bool {
 			break
 		}
 	}
-	return len(f.Raw) > 0
 }
 
 // packedLambda returns the packed payload of a Lambda function's event,

@@ -2,6 +2,7 @@ package file
 
 import (
 	"bytes"
+	"errors"
 	"io"
 
 	"trailward"
@@ -31,7 +32,13 @@ type values struct {
 	// again.
 	blind int64
 
-	unquoted []byte // an event out of a lookupWrapper
+	single bool // next returns errOne behind each value of the file
+	begun  bool // a value of the file has begun
+	list   bool // the wrapper is an element of a list
+
+	unquoted []byte // an event of LookupEvents
+	flows    bool   // look for flow logs that are wrapped
+	msg      flowMessage
 	sub      subscription
 	size     int        // of what holds sub
 	back     valueState // what comes behind it
@@ -44,8 +51,11 @@ const (
 	between  valueState = iota // before a value of the file
 	members                    // in a wrapper, before a member
 	elements                   // in the array of records
-	events                     // in the log events of a subscription payload
+	events                     // in the log events of a subscription payload, or in flow logs that are wrapped
 )
+
+// errOne is what next returns behind a value, when it is asked for a single one.
+var errOne = errors.New("one value is read")
 
 // A wrapper is an object or array around records.
 type wrapper uint8
@@ -104,12 +114,19 @@ func (v *values) next(w *window, f *trailward.Framed) error {
 			continue
 		}
 		if v.state == events {
-			if v.sub.next(f) {
+			if v.msg.next(f) || v.sub.next(f) {
 				return nil
 			}
 			w.advance(v.size)
 			v.state = v.back
 			continue
+		}
+		if v.state == between && v.begun {
+			if v.list {
+				v.list, v.wrap, v.state = false, listWrapper, elements
+			} else if v.begun = false; v.single {
+				return errOne
+			}
 		}
 		c, ok := w.blank()
 		if !ok {
@@ -141,7 +158,9 @@ func (v *values) next(w *window, f *trailward.Framed) error {
 					v.state = between
 				}
 			default:
-				v.scan(v.max)
+				if c != '{' || v.wrap != listWrapper || !v.nested(w) {
+					v.scan(v.max)
+				}
 			}
 		case members:
 			switch c {
@@ -163,8 +182,31 @@ func (v *values) next(w *window, f *trailward.Framed) error {
 func (v *values) begin(w *window) {
 	w.need(headSize)
 	b := w.bytes()
-	v.wrap = probe(b[:min(len(b), headSize)])
-	switch v.wrap {
+	v.begun = true
+	v.enter(w, probe(b[:min(len(b), headSize)]))
+}
+
+// nested begins an element of a list, if that is a wrapper itself, and reports so.
+func (v *values) nested(w *window) bool {
+	w.need(leadSize)
+	if leadOf(w.bytes()) != wrapperLead {
+		return false
+	}
+	w.need(headSize)
+	b := w.bytes()
+	k := probe(b[:min(len(b), headSize)])
+	if k == noWrapper {
+		return false
+	}
+	v.list, v.state = true, between
+	v.enter(w, k)
+	return true
+}
+
+// enter begins a value that is a wrapper of kind k, or none.
+func (v *values) enter(w *window, k wrapper) {
+	v.wrap = k
+	switch k {
 	case listWrapper:
 		w.advance(1)
 		v.state = elements
@@ -193,6 +235,10 @@ func (v *values) value(w *window, f *trailward.Framed) bool {
 		switch {
 		case state == format.ScanBroken:
 			v.open = false
+			if n := v.element(w, v.upto); n > 0 {
+				v.give(w, f, n, BrokenJSON)
+				return true
+			}
 			v.broken(w, v.upto)
 			return false
 		case state == format.ScanDone:
@@ -213,7 +259,11 @@ func (v *values) value(w *window, f *trailward.Framed) bool {
 				v.state, v.back, v.size = events, v.state, v.upto
 				return false
 			}
-			if v.state == elements && v.wrap == lookupWrapper && !v.cut {
+			if v.plain() && v.flows && leadOf(b[:v.upto]) == messageLead && v.msg.open(b[:v.upto]) {
+				v.state, v.back, v.size = events, v.state, v.upto
+				return false
+			}
+			if v.state == elements && v.wrap == lookupWrapper && !v.cut || v.plain() && leadOf(b[:v.upto]) == entryLead && isEntry(b[:v.upto]) {
 				var ok bool
 				if v.unquoted, ok = lookedUp(b[:v.upto], v.unquoted, f); ok {
 					w.advance(v.upto)
@@ -234,6 +284,11 @@ func (v *values) value(w *window, f *trailward.Framed) bool {
 	}
 }
 
+// plain reports whether the whole value that was scanned is in no wrapper, but maybe in an array.
+func (v *values) plain() bool {
+	return !v.cut && (v.wrap == noWrapper || v.wrap == listWrapper && v.state == elements)
+}
+
 // packed reports whether a value holds packed payloads of subscriptions, and
 // opens them.
 func (v *values) packed(raw []byte) bool {
@@ -252,9 +307,52 @@ func (v *values) packed(raw []byte) bool {
 // behind it: it goes on with the next line from there on, where a value may
 // begin that is whole.
 func (v *values) broken(w *window, n int) {
-	v.state = between
+	v.state, v.list = between, false
 	v.text, v.why = true, BrokenJSON
 	v.blind = w.off + int64(n)
+}
+
+// element returns how many bytes an element has that is broken n bytes behind the
+// window's start, or 0. It ends where, in the same line, another one begins with the name that
+// its first member has: so what is good behind it is found, and objects inside of it are not
+// taken for elements.
+func (v *values) element(w *window, n int) int {
+	b := w.bytes()
+	if v.state != elements || v.cut || b[0] != '{' {
+		return 0
+	}
+	lead := []byte(`{"`)
+	if i := format.JSONBlank(b[:n], 1); i < n && b[i] == '"' {
+		if j := bytes.IndexByte(b[i+1:n], '"'); j >= 0 {
+			lead = append(lead[:1], b[i:i+j+2]...)
+		}
+	}
+	for {
+		b = w.bytes()
+		b = b[:min(len(b), v.max)]
+		line := b
+		lf := bytes.IndexByte(b[n:], '\n')
+		if lf >= 0 {
+			line = b[:n+lf]
+		}
+		for {
+			i := bytes.Index(line[n:], lead)
+			if i < 0 {
+				break
+			}
+			before := bytes.TrimRight(line[:n+i], " \t\r")
+			if c, ok := bytes.CutSuffix(before, []byte(",")); ok {
+				if c = bytes.TrimRight(c, " \t\r"); len(c) > 0 && c[len(c)-1] == '}' {
+					return len(c)
+				}
+			}
+			n += i + 1
+		}
+		n = max(n, len(line)-len(lead)+1) // the rest may be the beginning of it
+		if lf >= 0 || len(b) == v.max || !w.fill() {
+			return 0
+		}
+	}
 }
 
 // cutOff gives out the value that the end of the stream cut.
