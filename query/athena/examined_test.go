@@ -73,6 +73,7 @@ func TestExamined(t *testing.T) {
 		{"SELECT CAST(JSON '1.5' AS bigint), CAST(JSON '7' AS integer), TRY_CAST(json_parse('\"1.5\"') AS bigint)", "2 7 NULL"},
 		{`SELECT json_parse('"x"') = JSON '"x"', JSON '1' = json_parse('1'), json_format(JSON '{"a": 1}'), CAST('x' AS json) = JSON '"x"'`, `true true {"a":1} true`},
 		// Lengths of text.
+		{"SELECT CAST(DECIMAL '1.10' AS varchar), CAST(DECIMAL '-7' AS varchar), CAST(DECIMAL '0.12345' AS varchar)", "1.10 -7 0.12345"},
 		{"SELECT CAST('abc' AS varchar(2)), CAST('é😀b' AS VARCHAR(2)), TRY_CAST('abc' AS varchar(9)), CAST(12 AS varchar(2)), TRY_CAST(123 AS varchar(2)), CAST(NULL AS varchar(2))", "ab é😀 abc 12 NULL NULL"},
 		{"SELECT length(CAST('a' AS char(3))), CAST('abcd' AS char(2)), CAST('a' AS char(3)) = 'a', 'a' IN (CAST('a ' AS char(3)), 'b'), CAST('a' AS char(2)) || 'b', CAST(lower('A') AS char(3)) BETWEEN 'a' AND 'b'", "3 ab true true a b true"},
 		{"SELECT typeof(1), x FROM (SELECT CAST('abc' AS varchar(1)) AS x) WHERE x = 'a'", "integer a"},

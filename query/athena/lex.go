@@ -3,6 +3,7 @@ package athena
 import (
 	"encoding/hex"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -319,6 +320,12 @@ func rewriteTokens(t string, toks []token) []edit {
 			out = append(out, edit{k.start, k.end, quoteIdent("default")})
 		case is(i, "at") && !(is(i+1, "time") && is(i+2, "zone")):
 			out = append(out, edit{k.start, k.end, quoteIdent(t[k.start:k.end])})
+		case is(i, "decimal") && i+1 < len(toks) && toks[i+1].kind == tokString && toks[i+1].end-toks[i+1].start < 64:
+			// Without a scale DuckDB takes three digits.
+			number := t[toks[i+1].start:toks[i+1].end]
+			_, fraction, _ := strings.Cut(strings.Trim(number, "' "), ".")
+			out = append(out, edit{k.start, toks[i+1].end, "CAST(" + number + " AS decimal(38, " + strconv.Itoa(min(len(fraction), 38)) + "))"})
+			i++
 		case is(i, "decimal") && !punct(i+1, '(') && (is(i-1, "as") || punct(i+1, ',') || punct(i+1, ')')) && !punct(i-1, '.'):
 			out = append(out, edit{k.start, k.end, "decimal(38, 0)"})
 		case is(i, "listagg", "string_agg", "array_agg") && punct(i+1, '('):
