@@ -12,9 +12,9 @@ const (
 	// leastPace is the least that is believed, so that a disk that stood still for a while
 	// does not turn everybody away from then on.
 	leastPace = 1 << 20
-	// paceUp and paceDown are what a batch that was faster or slower counts in the rate: what
-	// comes too late is learned sooner than that there is room.
-	paceUp, paceDown = 1. / 8, 1. / 4
+	// paceWeight is what a batch counts in the rate: little enough for one that waited for a segment
+	// to be written not to turn others away.
+	paceWeight = 1. / 8
 	// paceShare is how much of a batch counts against others when its group has nothing else under
 	// way. A batch of many times as much is not to be turned away for what others store meanwhile.
 	paceShare = 1 << 20
@@ -121,8 +121,8 @@ func (p *pace) learn(until, all int64, took time.Duration) {
 	fast, slow := float64(until)/seconds, float64(all)/seconds
 	switch {
 	case fast > p.rate && float64(until) >= bound/4:
-		p.rate += (fast - p.rate) * paceUp
+		p.rate += (fast - p.rate) * paceWeight
 	case slow < p.rate && took > p.wait/2:
-		p.rate = max(leastPace, p.rate+(slow-p.rate)*paceDown)
+		p.rate = max(leastPace, p.rate+(slow-p.rate)*paceWeight)
 	}
 }
