@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"trailward"
@@ -85,6 +87,74 @@ func FlowHeader(line []byte) []string {
 		return nil
 	}
 	return cols
+}
+
+// FlowTable is [FlowHeader] for the first line of a file whose names may be words of any
+// text, or are a single one: rows are lines behind it. It returns nil unless all
+// names are documented, one of them is a flow log's own or they have both start and end, there
+// is a row, and all rows have values of the forms that such fields have.
+func FlowTable(line []byte, rows [][]byte) []string {
+	var cols []string
+	sure, start, end := false, false, false
+	for word := range bytes.FieldsSeq(line) {
+		name := string(word)
+		s, ok := flowNames[name]
+		if !ok || len(cols) == len(flowNames) || slices.Contains(cols, name) {
+			return nil
+		}
+		sure, start, end = sure || s, start || name == "start", end || name == "end"
+		cols = append(cols, name)
+	}
+	if !sure && !(start && end) || len(rows) == 0 {
+		return nil
+	}
+	for _, row := range rows {
+		n := 0
+		for word := range bytes.FieldsSeq(row) {
+			if n == len(cols) || !flowValue(cols[n], word) {
+				return nil
+			}
+			n++
+		}
+		if n != len(cols) {
+			return nil
+		}
+	}
+	return cols
+}
+
+// flowValue reports whether a word has the form of a field's values. It knows those that a
+// word of a text would hardly have.
+func flowValue(name string, v []byte) bool {
+	if string(v) == "-" {
+		return true
+	}
+	switch name {
+	case "srcaddr", "dstaddr", "pkt-srcaddr", "pkt-dstaddr":
+		_, err := netip.ParseAddr(string(v))
+		return err == nil
+	case "start", "end": // seconds since 1970, of this century
+		return len(v) == 10 && allDigits(v)
+	case "account-id":
+		return allDigits(v) && len(v) == 12 || string(v) == "unknown"
+	case "version", "srcport", "dstport", "protocol", "packets", "bytes", "tcp-flags", "traffic-path":
+		return allDigits(v)
+	case "interface-id":
+		return bytes.HasPrefix(v, []byte("eni-"))
+	case "vpc-id":
+		return bytes.HasPrefix(v, []byte("vpc-"))
+	case "subnet-id":
+		return bytes.HasPrefix(v, []byte("subnet-"))
+	case "instance-id":
+		return bytes.HasPrefix(v, []byte("i-"))
+	case "action":
+		return string(v) == "ACCEPT" || string(v) == "REJECT"
+	case "log-status":
+		return string(v) == "OK" || string(v) == "NODATA" || string(v) == "SKIPDATA"
+	case "flow-direction":
+		return string(v) == "ingress" || string(v) == "egress"
+	}
+	return false
 }
 
 // isDefaultFlow reports whether raw is a line of the default format: exactly 14

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -124,6 +125,35 @@ func BenchmarkFlowLine(b *testing.B) {
 		var ok bool
 		if dst, _, ok = FlowLine(lines[i&4095], nil, dst[:0]); !ok {
 			b.Fatal("FlowLine(…) = false, want true")
+		}
+	}
+}
+
+func TestFlowTable(t *testing.T) {
+	for _, c := range []struct {
+		header, rows string
+		want         int // columns
+	}{
+		{"srcaddr", "10.0.0.1", 1},
+		{"start end", "1772359200 -", 2},
+		{"action srcport log-status", "ACCEPT 1 OK\nREJECT 2 NODATA", 3},
+		{"account-id version", "123456789010 2", 2},
+		{"srcaddr", "", 0},
+		{"srcaddr", "host", 0},
+		{"srcaddr srcaddr", "10.0.0.1 10.0.0.1", 0},
+		{"srcaddr new-name", "10.0.0.1 1", 0},
+		{"start end", "1772359200 1772359260 1", 0},
+		{"start end", "1772359200", 0},
+		{"start", "1772359200", 0},
+		{"bytes packets", "1 2", 0},
+		{"region", "eu-west-1", 0},
+	} {
+		var rows [][]byte
+		if c.rows != "" {
+			rows = bytes.Split([]byte(c.rows), []byte("\n"))
+		}
+		if got := FlowTable([]byte(c.header), rows); len(got) != c.want {
+			t.Errorf("FlowTable(%q, %q) = %q, want %d columns", c.header, c.rows, got, c.want)
 		}
 	}
 }

@@ -133,6 +133,13 @@ func TestFraming(t *testing.T) {
 
 		{name: "flow header", in: "srcaddr dstaddr dstport\n1 2 3\nsrcaddr  vpc-id\r\n4 5\n", want: []string{"<aws.vpcflow>" + flow + "1 2 3", "<aws.vpcflow>[srcaddr vpc-id]4 5"}},
 		{name: "flow header behind text", in: "x\nsrcaddr dstaddr dstport\n1 2 3\n", want: []string{"x", "<aws.vpcflow>" + flow + "1 2 3"}},
+		{name: "flow header of a name", in: "srcaddr\r\n10.0.0.1\n-\n::1\n", want: []string{"<aws.vpcflow>[srcaddr]10.0.0.1", "<aws.vpcflow>[srcaddr]-", "<aws.vpcflow>[srcaddr]::1"}},
+		{name: "flow header of times", in: "start end\n1772359200 1772359260\n", want: []string{"<aws.vpcflow>[start end]1772359200 1772359260"}},
+		{name: "flow header of times, cut", in: "start end\n1772359200 1772359260\n17723", want: []string{"<aws.vpcflow>[start end]1772359200 1772359260", "(half line)<aws.vpcflow>[start end]17723"}},
+		{name: "words of a text", in: "start end\n1 2\n", want: []string{"start end", "1 2"}},
+		{name: "a word over numbers", in: "bytes\n1\n2\n", want: []string{"bytes", "1", "2"}},
+		{name: "a name over text", in: "srcaddr\n10.0.0.1\nx\n", want: []string{"srcaddr", "10.0.0.1", "x"}},
+		{name: "a name alone", in: "srcaddr\n", want: []string{"srcaddr"}},
 		{name: "flow header alone", in: "srcaddr dstaddr dstport\n"},
 		{name: "flow header of a kind of text", in: "srcaddr dstaddr dstport\n1 2 3\n", opts: Options{Kind: trailward.KindText}, want: []string{"<text>srcaddr dstaddr dstport", "<text>1 2 3"}},
 		{name: "flow columns given", in: "1 2\n", opts: Options{Kind: trailward.KindVPCFlow, Columns: []string{"srcaddr", "dstaddr"}}, want: []string{"<aws.vpcflow>[srcaddr dstaddr]1 2"}},

@@ -24,6 +24,9 @@ const leadSize = 256
 // leadOf tells by the beginning of a value. Of an array its first element says.
 func leadOf(b []byte) lead {
 	b = b[:min(len(b), leadSize)]
+	if bytes.HasPrefix(b, []byte(`{"kind":"Event",`)) {
+		return noLead // there are none of which there are more
+	}
 	i := 0
 	if len(b) > 0 && b[0] == '[' {
 		i = format.JSONBlank(b, 1)

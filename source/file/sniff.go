@@ -64,6 +64,12 @@ func choose(head []byte, more bool, name string, opts *Options, report *Report) 
 	if !wrapped {
 		return plain, skip
 	}
+	if opts.Kind == "" {
+		if cols, n := flowTable(b[i:], more); cols != nil {
+			plain.columns = cols
+			return plain, skip + i + n
+		}
+	}
 	if opts.Kind == "" && isOctets(b[i:], more) {
 		return &octets{max: opts.MaxRecord}, skip + i
 	}
@@ -128,6 +134,28 @@ func mostLines(b []byte, more bool, is func(line []byte) bool) bool {
 		}
 	}
 	return n > 0 && 2*yes >= n
+}
+
+// flowTable returns the columns that the first line of b names, if the lines behind
+// it say that it is a flow log's header, and how long it is.
+func flowTable(b []byte, more bool) (cols []string, n int) {
+	if b[0] < 'a' || b[0] > 'z' {
+		return nil, 0
+	}
+	header, rest, _ := bytes.Cut(b, []byte("\n"))
+	n = len(b) - len(rest)
+	var rows [][]byte
+	for len(rest) > 0 && len(rows) < sniffed {
+		row, behind, whole := bytes.Cut(rest, []byte("\n"))
+		if !whole && (more || len(rows) > 0) {
+			break // it may be half of one
+		}
+		rest = behind
+		if row = bytes.TrimSuffix(row, []byte("\r")); len(row) > 0 {
+			rows = append(rows, row)
+		}
+	}
+	return format.FlowTable(header, rows), n
 }
 
 // isJournal reports whether b begins with an entry of the journal's export
