@@ -94,7 +94,7 @@ type Config struct {
 	IngestWait time.Duration
 	// MaxAckWait bounds how long a batch should wait to be stored, by what waits before it
 	// and by how fast the last batches were stored. Over: 429 at once, and not only once it
-	// has waited. A batch that finds nothing before it is always taken. The batches of the Kubernetes audit
+	// has waited. Where fewer than four are under way one more is always taken. The batches of the Kubernetes audit
 	// webhook are not turned away for this: its sender gives a batch up after five tries.
 	MaxAckWait time.Duration
 

@@ -18,6 +18,9 @@ const (
 	// paceShare is how much of a batch counts against others when its group has nothing else under
 	// way. A batch of many times as much is not to be turned away for what others store meanwhile.
 	paceShare = 1 << 20
+	// paceFew is how many batches may be under way whatever their size and the rate: a sender with
+	// as many connections is no overload, and to be sent away would only leave the store idle.
+	paceFew = 4
 )
 
 // pace knows how many bytes of batches wait or are being stored, and how many are stored in a
@@ -31,6 +34,7 @@ type pace struct {
 	rate  float64          // bytes stored in a second, smoothed
 	under map[string]int64 // bytes that wait or are being stored, by principal and group
 	total int64            // of all
+	count int              // of the batches
 	done  int64            // bytes stored since the start
 }
 
@@ -67,7 +71,7 @@ func (p *pace) force(who string, n int64) (leave func(stored bool)) {
 // lateBy needs p.mu.
 func (p *pace) lateBy(who string, n int64) time.Duration {
 	// What is in time behind all others need not be compared with each.
-	if p.total == 0 || float64(p.total+n) <= p.rate*p.wait.Seconds() {
+	if p.count < paceFew || float64(p.total+n) <= p.rate*p.wait.Seconds() {
 		return 0
 	}
 	return max(0, time.Duration(float64(p.until(who, n))/p.rate*float64(time.Second))-p.wait)
@@ -95,12 +99,14 @@ func (p *pace) note(who string, n int64) (leave func(stored bool)) {
 		until = p.until(who, n)
 	}
 	p.total += n
+	p.count++
 	p.under[who] += n
 	before := p.done
 	return func(stored bool) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.total -= n
+		p.count--
 		if p.under[who] -= n; p.under[who] == 0 {
 			delete(p.under, who)
 		}

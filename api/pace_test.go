@@ -51,6 +51,20 @@ func TestPaceBounds(t *testing.T) {
 		leave(true)
 	}
 	p.rate = leastPace
+	leaves = nil
+	for n := range paceFew {
+		leave, late := p.enter("a", 32*mib)
+		if late > 0 {
+			t.Fatalf("batch %d of 32 MiB over few connections is late by %v, want it taken", n+1, late)
+		}
+		leaves = append(leaves, leave)
+	}
+	if late := p.late("a", 1); late == 0 {
+		t.Error("one more of them is in time, want it late")
+	}
+	for _, leave := range leaves {
+		leave(true)
+	}
 	if late := p.late("a", 1<<30); late != 0 {
 		t.Errorf("with nothing under way a batch is late by %v, want it taken whatever its size", late)
 	}
