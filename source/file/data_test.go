@@ -110,7 +110,7 @@ func TestRealData(t *testing.T) {
 		{path: "cloudtrail/elastic-beats-fixtures.jsonl", kinds: kinds{trail: 40, trailward.KindTrailDigest: 1}},
 		{path: "cloudtrail/opensearch-catalog-benign-2021-12.jsonl.gz", kinds: kinds{trail: 793}},
 		{path: "cloudtrail/otrf-ec2-proxy-s3-exfiltration-2020-09-14.jsonl.gz", kinds: kinds{trail: 103}},
-		{path: "cloudtrail/plaso-lookup-events.jsonl", kinds: kinds{trail: 6}},
+		{path: "cloudtrail/plaso-lookup-events.jsonl", kinds: kinds{js: 6}}, // a line is a record
 		{path: "cloudtrail/sans504-s3-ransomware-2021-07-28_31.tar", kinds: kinds{trail: 19624}, files: 2395},
 		{path: "k8s-audit/apiserver-1.37-story.jsonl", kinds: kinds{k8s: 582}},
 		{path: "k8s-audit/audit2rbac-demo.jsonl", kinds: kinds{k8s: 37}},

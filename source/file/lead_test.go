@@ -50,10 +50,10 @@ func TestWrappersAmongLines(t *testing.T) {
 		{"an array behind text", "text\n[" + records + "," + records + "]\ntext\n", Options{}, []string{"text", `{"a":1}`, `{"b":2}`, `{"a":1}`, `{"b":2}`, "text"}},
 		{"an array cut", "[" + records, Options{}, []string{`{"a":1}`, `{"b":2}`}},
 
-		{"entries, one a line", entry + "\n" + entry + "\n{\"EventId\":\"i\"}\n", Options{}, []string{looked, looked, `{"EventId":"i"}`}},
+		{"entries, one a line", entry + "\n" + entry + "\n{\"EventId\":\"i\"}\n", Options{}, []string{entry, entry, `{"EventId":"i"}`}},
 		{"entries in an array", "[" + entry + "," + entry + `,{"EventId":"i"}]`, Options{}, []string{looked, looked, `{"EventId":"i"}`}},
 		{"entries in an array behind text", "text\n[" + entry + "]\n", Options{}, []string{"text", looked}},
-		{"entries, pretty", strings.Replace(entry, ",", ",\n", 1) + "\n" + entry, Options{}, []string{looked, looked}},
+		{"entries, pretty", strings.Replace(entry, ",", ",\n", 1) + "\n" + entry, Options{}, []string{strings.Replace(entry, ",", ",\n", 1), entry}},
 
 		{"flow logs in messages", `{"message":"` + v2 + "\"}\n" + `{"message": "` + v2 + `\n"}` + "\r\n" + `{ "message" : "` + v2 + `\n` + v2 + `"}` + "\ntext\n", Options{}, []string{flow, flow, flow, flow, "text"}},
 		{"flow logs in messages in a line", strings.Repeat(`{"message":"`+v2+`"}`, 3), Options{}, []string{flow, flow, flow}},

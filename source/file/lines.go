@@ -80,7 +80,6 @@ type lines struct {
 	size    int          // of that line, not 0 when sub or msg is being given out
 	vals    *values      // for wrappers; nil: look for none
 	within  bool         // in one of them
-	entry   []byte       // an event of LookupEvents
 	object  bool         // the line before was an object
 	before  [512]byte    // the beginning of the line before, when it was none
 	held    int          // of before
@@ -129,17 +128,10 @@ func (l *lines) next(w *window, f *trailward.Framed) error {
 				if l.vals == nil || damaged != "" {
 					break
 				}
-				if c == '[' && isLookup(line) {
+				if c == '[' && isLookup(line) { // an entry by itself is a record as it is
 					l.back(w, line)
 					l.within, l.object = true, true
 					continue
-				}
-				if isEntry(line) {
-					var ok bool
-					if l.entry, ok = lookedUp(line, l.entry, f); ok {
-						l.object = true
-						return nil
-					}
 				}
 			case messageLead:
 				if l.flow && damaged == "" && l.msg.open(line) {

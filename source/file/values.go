@@ -263,7 +263,7 @@ func (v *values) value(w *window, f *trailward.Framed) bool {
 				v.state, v.back, v.size = events, v.state, v.upto
 				return false
 			}
-			if v.state == elements && v.wrap == lookupWrapper && !v.cut || v.plain() && leadOf(b[:v.upto]) == entryLead && isEntry(b[:v.upto]) {
+			if v.state == elements && v.wrap == lookupWrapper && !v.cut || v.plain() && v.wrap == listWrapper && leadOf(b[:v.upto]) == entryLead && isEntry(b[:v.upto]) {
 				var ok bool
 				if v.unquoted, ok = lookedUp(b[:v.upto], v.unquoted, f); ok {
 					w.advance(v.upto)
