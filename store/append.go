@@ -342,9 +342,15 @@ func (s *Store) sameContent(r *trailward.Record) func(raw []byte) bool {
 // nearRows is how many stored records are looked through for a key beside those
 // of the record's own time. The same record has the same time; only another one
 // that is given the same key (a client may choose an Audit-ID) can have another, and is
-// to be reported. It is told among the records nearest in time, and among all
-// that are not sealed yet: to ask all segments for each new record costs more the more there are.
-const nearRows = 100_000
+// to be reported. It is told among the records nearest in time, in nearSegments
+// segments at most, and among all that are not sealed yet: to ask all segments for each new record
+// costs more the more there are. So a record without a time is looked for in the
+// latest lateSegments segments.
+const (
+	nearRows     = 100_000
+	nearSegments = 16
+	lateSegments = 256
+)
 
 // same reports whether a record of r's natural key is stored in the group, and
 // whether one of those has r's content. The caller holds the key, so that no

@@ -424,19 +424,18 @@ func (g *groupSegments) mend(from int) {
 
 // keyed returns the segments in which a record of r's natural key is looked for:
 // those whose span holds its time, and those nearest to it that have no more than
-// [nearRows] records together; all, if r has no time of its own.
+// [nearRows] records together; the latest, if r has no time of its own.
 func (g *group) keyed(r *trailward.Record) (out []*sealed) {
 	if g == nil {
 		return nil
 	}
-	take := func(p *sealed) bool {
+	take := func(p *sealed) {
 		if p.info.Kind == r.Kind {
 			out = append(out, p)
 		}
-		return p.info.Kind == r.Kind
 	}
 	if r.Untimed {
-		for _, p := range g.list {
+		for _, p := range g.list[max(0, len(g.list)-lateSegments):] {
 			take(p)
 		}
 		return out
@@ -448,7 +447,7 @@ func (g *group) keyed(r *trailward.Record) (out []*sealed) {
 	// a segment from further left may end nearer does not matter here.
 	right := sort.Search(len(g.list), func(i int) bool { return g.list[i].info.FirstTime > r.Time })
 	left, room := right-1, int64(nearRows)
-	for left >= 0 || right < len(g.list) {
+	for n := 0; n < nearSegments && (left >= 0 || right < len(g.list)); n++ {
 		var p *sealed
 		if right == len(g.list) || left >= 0 && r.Time-g.list[left].info.LastTime <= g.list[right].info.FirstTime-r.Time {
 			p, left = g.list[left], left-1
