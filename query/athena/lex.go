@@ -324,7 +324,7 @@ func rewriteTokens(t string, toks []token) []edit {
 			// Without a scale DuckDB takes three digits.
 			number := t[toks[i+1].start:toks[i+1].end]
 			_, fraction, _ := strings.Cut(strings.Trim(number, "' "), ".")
-			out = append(out, edit{k.start, toks[i+1].end, "CAST(" + number + " AS decimal(38, " + strconv.Itoa(min(len(fraction), 38)) + "))"})
+			out = append(out, edit{k.start, k.end, "CAST("}, edit{toks[i+1].end, toks[i+1].end, " AS decimal(38, " + strconv.Itoa(min(len(fraction), 38)) + "))"})
 			i++
 		case is(i, "decimal") && !punct(i+1, '(') && (is(i-1, "as") || punct(i+1, ',') || punct(i+1, ')')) && !punct(i-1, '.'):
 			out = append(out, edit{k.start, k.end, "decimal(38, 0)"})
