@@ -140,7 +140,7 @@ func flowValue(name string, v []byte) bool {
 	case "version", "srcport", "dstport", "protocol", "packets", "bytes", "tcp-flags", "traffic-path":
 		return allDigits(v)
 	case "interface-id":
-		return bytes.HasPrefix(v, []byte("eni-"))
+		return isInterface(v)
 	case "vpc-id":
 		return bytes.HasPrefix(v, []byte("vpc-"))
 	case "subnet-id":
@@ -148,13 +148,21 @@ func flowValue(name string, v []byte) bool {
 	case "instance-id":
 		return bytes.HasPrefix(v, []byte("i-"))
 	case "action":
-		return string(v) == "ACCEPT" || string(v) == "REJECT"
+		return isAction(v)
 	case "log-status":
-		return string(v) == "OK" || string(v) == "NODATA" || string(v) == "SKIPDATA"
+		return isLogStatus(v)
 	case "flow-direction":
 		return string(v) == "ingress" || string(v) == "egress"
 	}
 	return false
+}
+
+func isInterface(w []byte) bool { return len(w) > 3 && string(w[:4]) == "eni-" }
+
+func isAction(w []byte) bool { return string(w) == "ACCEPT" || string(w) == "REJECT" }
+
+func isLogStatus(w []byte) bool {
+	return string(w) == "OK" || string(w) == "NODATA" || string(w) == "SKIPDATA"
 }
 
 // isDefaultFlow reports whether raw is a line of the default format: exactly 14
@@ -184,15 +192,15 @@ func isDefaultFlow(raw []byte) bool {
 		case 1:
 			ok = digits || string(w) == "unknown"
 		case 2:
-			ok = none || len(w) > 3 && string(w[:4]) == "eni-"
+			ok = none || isInterface(w)
 		case 5, 6, 7, 8, 9:
 			ok = none || digits
 		case 10, 11:
 			ok = digits
 		case 12:
-			ok = none || string(w) == "ACCEPT" || string(w) == "REJECT"
+			ok = none || isAction(w)
 		case 13:
-			ok = string(w) == "OK" || string(w) == "NODATA" || string(w) == "SKIPDATA"
+			ok = isLogStatus(w)
 		case 14:
 			ok = false
 		}
@@ -206,10 +214,6 @@ func isDefaultFlow(raw []byte) bool {
 // and whether it has digits only. It looks at eight bytes at once: "Bit
 // Twiddling Hacks", "Determine if a word has a byte less than n".
 func word(b []byte, i int) (end int, digits bool) {
-	const (
-		ones  = 0x0101010101010101
-		highs = 0x80 * ones
-	)
 	var other uint64 // not 0 when there was something else than a digit
 	for ; i+8 <= len(b); i += 8 {
 		x := binary.LittleEndian.Uint64(b[i:])
@@ -231,8 +235,8 @@ func word(b []byte, i int) (end int, digits bool) {
 	return i, other == 0
 }
 
-// splitFlow names the words of a flow log line. It runs over every byte of
-// every flow log, so it allocates nothing and looks at each byte once.
+// splitFlow names the words of a flow log line, however they are set apart. Most
+// lines are [FlowLine]'s, and come here once for each shape.
 func splitFlow(raw []byte, columns []string, dst []trailward.Field) ([]trailward.Field, bool) {
 	if columns == nil {
 		columns = FlowColumns

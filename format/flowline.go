@@ -138,17 +138,7 @@ func (w *wordEnds) ofDefaultFlow(raw []byte, none uint64) bool {
 	if account := raw[w[0]+1 : w[1]]; !digitsAndSpaces(account) && string(account) != "unknown" {
 		return false
 	}
-	if eni := raw[w[1]+1 : w[2]]; none>>2&1 == 0 && (len(eni) < 4 || string(eni[:4]) != "eni-") {
-		return false
-	}
-	if action := raw[w[11]+1 : w[12]]; none>>12&1 == 0 && string(action) != "ACCEPT" && string(action) != "REJECT" {
-		return false
-	}
-	switch string(raw[w[12]+1:]) {
-	case "OK", "NODATA", "SKIPDATA":
-		return true
-	}
-	return false
+	return (none>>2&1 == 1 || isInterface(raw[w[1]+1:w[2]])) && (none>>12&1 == 1 || isAction(raw[w[11]+1:w[12]])) && isLogStatus(raw[w[12]+1:])
 }
 
 // digitsAndSpaces reports whether ASCII text has nothing else.

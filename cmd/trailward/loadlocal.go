@@ -64,9 +64,7 @@ func loadInput(ctx context.Context, job ingestJob, load *store.Load, p *intake.P
 		f.Name += streamMark + job.stream
 	}
 	f.Head, _ = in.HeadSum()
-	var have int
-	f.Start, have = in.StartSum()
-	f.Short = have < 64<<10
+	f.Start, f.Short = in.StartSum()
 	behind, all, err := known(load, f, in)
 	if err != nil {
 		return err

@@ -1,5 +1,7 @@
 // Command trailward keeps every security-relevant record of an estate and
-// answers questions about it. `trailward --help` lists what it does.
+// answers questions about it. `trailward --help` lists what it does. It gets
+// arguments, the environment and standard input, and gives answers on standard
+// output, messages on standard error, and an exit status.
 //
 // This package is flags, signals and wiring: it is the only place where the
 // packages of the project meet. A command is a struct with its flags, a Run

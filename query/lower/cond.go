@@ -205,28 +205,31 @@ func (l *lowerer) equalNumbers(a, b val) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sql := "(" + na.sql + " = " + nb.sql + ")"
-	ia, err := l.exact(a)
-	if err != nil {
-		return "", err
-	}
-	ib, err := l.exact(b)
-	if err != nil || ia == "" || ib == "" || !isText(a) && !isText(b) {
-		return sql, err
+	ia, ib, ok, err := l.exactPair(a, b)
+	if err != nil || !ok {
+		return "(" + na.sql + " = " + nb.sql + ")", err
 	}
 	return "(" + na.sql + " = " + nb.sql + " AND coalesce(" + ia + " = " + ib + ", TRUE))", nil
+}
+
+// exactPair is what two values are as integers, if both can be and one is text: numbers
+// are compared exactly as they are.
+func (l *lowerer) exactPair(a, b val) (ia, ib string, ok bool, err error) {
+	if ia, err = l.exact(a); err != nil {
+		return "", "", false, err
+	}
+	if ib, err = l.exact(b); err != nil {
+		return "", "", false, err
+	}
+	return ia, ib, ia != "" && ib != "" && (isText(a) || isText(b)), nil
 }
 
 // lessNumbers lowers the order of two numbers na and nb, which the values a and b,
 // atoms if one is text, are; where they are the same as floats the integers decide.
 func (l *lowerer) lessNumbers(sign string, a, b, na, nb val) (string, error) {
 	sql := na.sql + sign + nb.sql
-	ia, err := l.exact(a)
-	if err != nil {
-		return "", err
-	}
-	ib, err := l.exact(b)
-	if err != nil || ia == "" || ib == "" || !isText(a) && !isText(b) {
+	ia, ib, ok, err := l.exactPair(a, b)
+	if err != nil || !ok {
 		return sql, err
 	}
 	return "CASE WHEN " + na.sql + " = " + nb.sql + " THEN coalesce(" + ia + sign + ib + ", " + sql + ") ELSE " + sql + " END", nil

@@ -44,7 +44,6 @@ func MessageHolds(q *Query) []FieldRef {
 	var held []FieldRef
 	any := false
 	var expr func(e Expr)
-	var tree func(n Node)
 	expr = func(e Expr) {
 		if _, field, whole, ok := Held(e); ok {
 			if !whole {
@@ -58,24 +57,14 @@ func MessageHolds(q *Query) []FieldRef {
 		case Field:
 			any = any || e.Ref.Key() == "@message"
 		case InQuery:
-			tree(e.Root)
+			eachExpr(e.Root, expr)
 			expr(e.Out)
 		}
 		for _, x := range Operands(e) {
 			expr(x)
 		}
 	}
-	tree = func(n Node) {
-		for ; n != nil; n = n.Input() {
-			for _, e := range Exprs(n) {
-				expr(e)
-			}
-			if side := Side(n); side != nil {
-				tree(side)
-			}
-		}
-	}
-	tree(q.Root)
+	eachExpr(q.Root, expr)
 	for _, o := range q.Output {
 		if f, ok := o.Expr.(Field); !ok || f.Ref.Key() != "@message" {
 			expr(o.Expr)
@@ -87,34 +76,35 @@ func MessageHolds(q *Query) []FieldRef {
 	return held
 }
 
+// eachExpr calls fn with each expression of a tree, those of joined sides too.
+func eachExpr(n Node, fn func(Expr)) {
+	for ; n != nil; n = n.Input() {
+		for _, e := range Exprs(n) {
+			fn(e)
+		}
+		if side := Side(n); side != nil {
+			eachExpr(side, fn)
+		}
+	}
+}
+
 // LookedAt returns the fields of the records, by [FieldRef.Key], that a plan looks
 // at otherwise than to show them.
 func LookedAt(q *Query) map[string]bool {
 	out := map[string]bool{}
 	var expr func(e Expr)
-	var tree func(n Node)
 	expr = func(e Expr) {
 		Walk(e, func(e Expr) {
 			switch e := e.(type) {
 			case Field:
 				out[e.Ref.Key()] = true
 			case InQuery:
-				tree(e.Root)
+				eachExpr(e.Root, expr)
 				expr(e.Out)
 			}
 		})
 	}
-	tree = func(n Node) {
-		for ; n != nil; n = n.Input() {
-			for _, e := range Exprs(n) {
-				expr(e)
-			}
-			if side := Side(n); side != nil {
-				tree(side)
-			}
-		}
-	}
-	tree(q.Root)
+	eachExpr(q.Root, expr)
 	for _, o := range q.Output {
 		if _, ok := o.Expr.(Field); !ok {
 			expr(o.Expr)

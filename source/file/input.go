@@ -30,7 +30,7 @@ type Input struct {
 	report *Report
 	head   [sha256.Size]byte
 	start  [sha256.Size]byte
-	looked int // bytes of the head
+	short  bool // there is less than what head is of at most
 	whole  bool
 	size   int64
 	begun  bool
@@ -69,7 +69,7 @@ func newInput(name string, r io.Reader, size int64, open func() (io.ReadCloser, 
 	head := in.w.bytes()
 	in.whole = len(head) <= headSize && in.w.err == io.EOF
 	head = head[:min(len(head), headSize)]
-	in.head, in.looked = sha256.Sum256(head), len(head)
+	in.head, in.short = sha256.Sum256(head), len(head) < headSize
 	if len(head) >= StartSize {
 		in.start = sha256.Sum256(head[:StartSize])
 	}
@@ -90,9 +90,9 @@ func (in *Input) HeadSum() (sum [32]byte, whole bool) { return in.head, in.whole
 const StartSize = 1 << 10
 
 // StartSum returns the SHA-256 of the first KiB of the logical file, by which one
-// is known again that was shorter than what HeadSum hashes and has grown. have is
-// how much of its first 64 KiB there is; the sum is zero if that is no KiB.
-func (in *Input) StartSum() (sum [32]byte, have int) { return in.start, in.looked }
+// is known again that was shorter than the 64 KiB that HeadSum hashes and has
+// grown, and whether it is so short. The sum is zero if there is no KiB.
+func (in *Input) StartSum() (sum [32]byte, short bool) { return in.start, in.short }
 
 // ErrSumUnknown is what [Input.Beginnings] returns when sums cannot be had
 // without reading the file for good.

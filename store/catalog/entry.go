@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"trailward"
+	"trailward/internal/digits"
 )
 
 // Of the names of a segment's streams, its entry keeps up to MaxStreams, and no more
@@ -152,13 +153,12 @@ func (p *entryParser) integer() int64 {
 	if neg {
 		p.b = p.b[1:]
 	}
-	var v uint64
 	n := 0
-	for n < len(p.b) && n < 19 && p.b[n]-'0' <= 9 { // 19 digits cannot overflow
-		v = v*10 + uint64(p.b[n]-'0')
+	for n < len(p.b) && p.b[n]-'0' <= 9 {
 		n++
 	}
-	if n == 0 || n > 1 && p.b[0] == '0' || v > math.MaxInt64 {
+	v, ok := digits.Parse(p.b[:n])
+	if !ok || n > 1 && p.b[0] == '0' || v > math.MaxInt64 {
 		p.ok = false
 		return 0
 	}
